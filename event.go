@@ -1,0 +1,100 @@
+package memstreamer
+
+import (
+	"context"
+	"time"
+)
+
+// Header names one header of an event.
+type Header string
+
+// The headers a workflow engine sets on its events. Only HeaderTopic means
+// anything to a streamer: see [EventSender].
+const (
+	HeaderWorkflowName  Header = "workflow_name"
+	HeaderForeignID     Header = "foreign_id"
+	HeaderTopic         Header = "topic"
+	HeaderRunID         Header = "run_id"
+	HeaderRunState      Header = "run_state"
+	HeaderRecordVersion Header = "record_version"
+	HeaderConnectorData Header = "connector_data"
+)
+
+// Event is one event as a receiver gets it. It belongs to whoever received it,
+// who may change it and its Headers freely: each Recv makes a fresh copy.
+type Event struct {
+	// ID is the event's place in the whole log: 1, 2, 3 … across all topics.
+	ID int64
+	// ForeignID and Type are what Send was given as foreignID and statusType.
+	ForeignID string
+	Type      int
+	// Headers holds what Send was given, nil where that was nil.
+	Headers map[Header]string
+	// CreatedAt is the time of the Send by the streamer's [Clock].
+	CreatedAt time.Time
+}
+
+// Ack commits the event it came with: the cursor of its (topic, name) moves
+// past that event, and no receiver of that name gets it again. It may be called
+// from any goroutine, any number of times, after Recv's context is done, and
+// after its receiver or streamer is closed. It never moves a cursor back, so a
+// late Ack of an older event changes nothing. An implementation in memory
+// returns nil always.
+type Ack func() error
+
+// EventStreamer makes the senders and receivers of one log of events. The
+// contract, written down at the methods of these three interfaces, is that of
+// the interface of the same name in luno/workflow v0.2.6 to v0.4.0, made
+// precise where that is silent. All methods are safe for concurrent use.
+type EventStreamer interface {
+	// NewSender returns a sender for topic. It fails with ctx's error when ctx
+	// is done, with ErrClosed after the streamer was closed, and with an error
+	// that says so when topic is empty.
+	NewSender(ctx context.Context, topic string) (EventSender, error)
+
+	// NewReceiver returns a receiver that reads topic at the cursor of
+	// (topic, name). The same name on two topics is two cursors. A cursor
+	// outlives its receivers: the next one of that topic and name resumes
+	// there, and receivers of one name that are open together share it. A
+	// cursor that does not exist yet is made, at the oldest event kept, or
+	// past the newest with [StreamFromLatest].
+	//
+	// It fails with ctx's error when ctx is done, with ErrClosed after the
+	// streamer was closed, and with an error that says which when topic, name
+	// or an option is empty or nil.
+	NewReceiver(ctx context.Context, topic string, name string, opts ...ReceiverOption) (EventReceiver, error)
+}
+
+// EventSender appends events to the log. Its methods are safe for concurrent
+// use.
+type EventSender interface {
+	// Send appends an event, which every receiver of its topic can see once
+	// Send has returned nil. The event's topic is headers[HeaderTopic] where
+	// that is present and not empty, and otherwise the sender's own. Send keeps
+	// no reference to headers.
+	//
+	// It fails, and appends nothing, with ctx's error when ctx is done and
+	// otherwise with ErrClosed after the sender or its streamer was closed.
+	Send(ctx context.Context, foreignID string, statusType int, headers map[Header]string) error
+
+	// Close ends the sender's use; the events it sent stay. It may be called
+	// again, and returns nil.
+	Close() error
+}
+
+// EventReceiver reads the events of one topic in the order of their IDs, each
+// at least once. Its methods are safe for concurrent use.
+type EventReceiver interface {
+	// Recv returns the oldest event of its topic that its name has not acked,
+	// and the Ack that commits it, parked until there is one. Until that Ack
+	// is called, Recv of every receiver of the name returns the same event.
+	//
+	// It fails with ctx's error when ctx is done, even with events waiting, and
+	// otherwise with ErrClosed after the receiver or its streamer was closed;
+	// either also wakes a Recv that is parked.
+	Recv(ctx context.Context) (*Event, Ack, error)
+
+	// Close ends the receiver's use and wakes its parked calls of Recv with
+	// ErrClosed; its cursor stays. It may be called again, and returns nil.
+	Close() error
+}

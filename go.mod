@@ -1,0 +1,3 @@
+module github.com/memstreamer/memstreamer
+
+go 1.26
