@@ -1,0 +1,216 @@
+package memstreamer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// The types of an engine that has never heard of this package.
+type (
+	engineHeader string
+	engineEvent  struct {
+		ID        int64
+		ForeignID string
+		Type      int
+		Headers   map[engineHeader]string
+		CreatedAt time.Time
+	}
+	engineAck             func() error
+	engineReceiverOptions struct {
+		PollFrequency    time.Duration
+		StreamFromLatest bool
+	}
+	engineReceiverOption func(*engineReceiverOptions)
+	engineStreamer       interface {
+		NewSender(ctx context.Context, topic string) (engineSender, error)
+		NewReceiver(ctx context.Context, topic string, name string, opts ...engineReceiverOption) (engineReceiver, error)
+	}
+	engineSender interface {
+		Send(ctx context.Context, foreignID string, statusType int, headers map[engineHeader]string) error
+		Close() error
+	}
+	engineReceiver interface {
+		Recv(ctx context.Context) (*engineEvent, engineAck, error)
+		Close() error
+	}
+	engineConnectorEvent struct {
+		ID        string
+		ForeignID string
+		Type      string
+		Headers   map[string]string
+		CreatedAt time.Time
+	}
+	engineConnector interface {
+		Make(ctx context.Context, consumerName string) (engineConsumer, error)
+	}
+	engineConsumer interface {
+		Recv(ctx context.Context) (*engineConnectorEvent, engineAck, error)
+		Close() error
+	}
+)
+
+// foreign hides that an EventStreamer, its senders and its receivers are a
+// StreamConstructor's: As has to go by the interfaces alone.
+type (
+	foreign         struct{ memstreamer.EventStreamer }
+	foreignSender   struct{ memstreamer.EventSender }
+	foreignReceiver struct{ memstreamer.EventReceiver }
+)
+
+func (f foreign) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	s, err := f.EventStreamer.NewSender(ctx, topic)
+	return foreignSender{s}, err
+}
+
+func (f foreign) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	r, err := f.EventStreamer.NewReceiver(ctx, topic, name, opts...)
+	return foreignReceiver{r}, err
+}
+
+func TestAsConvertsBothWays(t *testing.T) {
+	for name, streamer := range map[string]memstreamer.EventStreamer{
+		"StreamConstructor": memstreamer.New(),
+		"EventStreamer":     foreign{memstreamer.New()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			view := memstreamer.As[engineStreamer](streamer)
+			receiver, err := view.NewReceiver(t.Context(), "orders", "step")
+			require.NoError(t, err)
+			sender, err := view.NewSender(t.Context(), "orders")
+			require.NoError(t, err)
+
+			for _, headers := range []map[engineHeader]string{nil, {}, {"topic": "orders", "run_id": "r", "é": ""}} {
+				require.NoError(t, sender.Send(t.Context(), "7", 3, headers))
+				event, ack, err := receiver.Recv(t.Context())
+				require.NoError(t, err)
+				require.False(t, event.CreatedAt.IsZero())
+				require.Equal(t, engineEvent{
+					ID: event.ID, ForeignID: "7", Type: 3, Headers: headers, CreatedAt: event.CreatedAt,
+				}, *event)
+				require.NoError(t, ack())
+			}
+
+			require.NoError(t, receiver.Close())
+			_, _, err = receiver.Recv(t.Context())
+			require.ErrorIs(t, err, memstreamer.ErrClosed)
+			require.NoError(t, sender.Close())
+			require.ErrorIs(t, sender.Send(t.Context(), "7", 3, nil), memstreamer.ErrClosed)
+		})
+	}
+}
+
+func TestAsAppliesTheEnginesOptions(t *testing.T) {
+	s := memstreamer.New()
+	send(t, newSender(t, s, "orders"), "before")
+	view := memstreamer.As[engineStreamer](s)
+	receiver, err := view.NewReceiver(t.Context(), "orders", "step",
+		func(o *engineReceiverOptions) { o.PollFrequency = time.Second },
+		func(o *engineReceiverOptions) {
+			require.Equal(t, time.Second, o.PollFrequency)
+			o.StreamFromLatest = true
+		})
+	require.NoError(t, err)
+	send(t, newSender(t, s, "orders"), "after")
+	event, _, err := receiver.Recv(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "after", event.ForeignID)
+}
+
+func TestAsPassesErrorsWithNil(t *testing.T) {
+	for name, streamer := range map[string]memstreamer.EventStreamer{
+		"StreamConstructor": memstreamer.New(),
+		"EventStreamer":     foreign{memstreamer.New()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			view := memstreamer.As[engineStreamer](streamer)
+			sender, err := view.NewSender(t.Context(), "")
+			require.EqualError(t, err, "memstreamer: NewSender: topic is empty")
+			require.True(t, sender == nil)
+			receiver, err := view.NewReceiver(t.Context(), "orders", "step", nil)
+			require.EqualError(t, err, "memstreamer: NewReceiver: option 1 of 1 is nil")
+			require.True(t, receiver == nil)
+		})
+	}
+}
+
+func TestViewsShareTheLog(t *testing.T) {
+	s := memstreamer.New()
+	sender, err := memstreamer.As[engineStreamer](s).NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	receiver, err := memstreamer.As[engineStreamer](s).NewReceiver(t.Context(), "orders", "step")
+	require.NoError(t, err)
+	require.NoError(t, sender.Send(t.Context(), "7", 1, nil))
+	_, ack, err := receiver.Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ack())
+	requireNothing(t, newReceiver(t, s, "orders", "step"))
+}
+
+// The engine's map goes into the log as it is: As costs no allocation that the
+// streamer itself does not need.
+func TestAsDoesNotCopyHeadersTwice(t *testing.T) {
+	s := memstreamer.New()
+	sender := newSender(t, s, "orders")
+	viewed, err := memstreamer.As[engineStreamer](s).NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	headers, engineHeaders := map[memstreamer.Header]string{}, map[engineHeader]string{}
+	for _, name := range []string{"workflow_name", "foreign_id", "run_id"} {
+		headers[memstreamer.Header(name)], engineHeaders[engineHeader(name)] = "value", "value"
+	}
+	direct := testing.AllocsPerRun(1000, func() { _ = sender.Send(t.Context(), "7", 1, headers) })
+	through := testing.AllocsPerRun(1000, func() { _ = viewed.Send(t.Context(), "7", 1, engineHeaders) })
+	require.Equal(t, direct, through)
+}
+
+func TestAsRefusesMoreThanTheContract(t *testing.T) {
+	type flushingSender interface {
+		engineSender
+		Flush() error
+	}
+	type rewindingReceiver interface {
+		engineReceiver
+		Rewind(id int64) error
+	}
+	type pausingStreamer interface {
+		engineStreamer
+		Pause()
+	}
+	type lookingConsumer interface {
+		engineConsumer
+		Peek() bool
+	}
+	s, c := memstreamer.New(), memstreamer.NewConnector([]engineConnectorEvent(nil))
+	for method, as := range map[string]func(){
+		"Pause": func() { memstreamer.As[pausingStreamer](s) },
+		"Flush": func() {
+			memstreamer.As[interface {
+				NewSender(ctx context.Context, topic string) (flushingSender, error)
+				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (engineReceiver, error)
+			}](s)
+		},
+		"Rewind": func() {
+			memstreamer.As[interface {
+				NewSender(ctx context.Context, topic string) (engineSender, error)
+				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (rewindingReceiver, error)
+			}](s)
+		},
+		"Peek": func() {
+			memstreamer.AsConnector[interface {
+				Make(ctx context.Context, consumerName string) (lookingConsumer, error)
+			}](c)
+		},
+		"streamer is nil":  func() { memstreamer.As[engineStreamer](nil) },
+		"connector is nil": func() { memstreamer.AsConnector[engineConnector](nil) },
+	} {
+		t.Run(method, func(t *testing.T) {
+			defer func() { require.Contains(t, recover(), method) }()
+			as()
+			t.Error("no panic")
+		})
+	}
+}

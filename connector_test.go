@@ -1,0 +1,123 @@
+package memstreamer_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func newConsumer(t testing.TB, c *memstreamer.Connector, name string) memstreamer.ConnectorConsumer {
+	t.Helper()
+	consumer, err := c.Make(t.Context(), name)
+	require.NoError(t, err)
+	return consumer
+}
+
+func connectorEvents() []engineConnectorEvent {
+	return []engineConnectorEvent{
+		{ID: "1", ForeignID: "customer-1", Type: "created", Headers: map[string]string{"k": "v"}, CreatedAt: time.Unix(1, 2)},
+		{ID: "2", ForeignID: "", Type: "", Headers: nil},
+		{ID: "3", Headers: map[string]string{}},
+	}
+}
+
+func TestConnectorDeliversItsEvents(t *testing.T) {
+	given := connectorEvents()
+	c := memstreamer.NewConnector(given)
+	given[0].Headers["k"] = "changed after NewConnector"
+
+	view := memstreamer.AsConnector[engineConnector](c)
+	for _, name := range []string{"first", "second"} {
+		consumer, err := view.Make(t.Context(), name)
+		require.NoError(t, err)
+		for _, want := range connectorEvents() {
+			for range 2 { // again until it is acked
+				event, _, err := consumer.Recv(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, want, *event)
+				if event.Headers != nil {
+					event.Headers["k"] = "changed by its consumer"
+				}
+			}
+			_, ack, err := consumer.Recv(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, ack())
+		}
+	}
+}
+
+func TestConnectorResumesByName(t *testing.T) {
+	c := memstreamer.NewConnector(connectorEvents())
+	first := newConsumer(t, c, "step")
+	_, ack, err := first.Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ack())
+	require.NoError(t, first.Close())
+	_, _, err = first.Recv(t.Context())
+	require.ErrorIs(t, err, memstreamer.ErrClosed)
+
+	event, _, err := newConsumer(t, c, "step").Recv(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "2", event.ID)
+}
+
+func TestConnectorConsumerParks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
+		consumer := newConsumer(t, c, "step")
+		got := make(chan string)
+		go func() {
+			for {
+				event, ack, err := consumer.Recv(t.Context())
+				if err != nil {
+					require.ErrorIs(t, err, memstreamer.ErrClosed)
+					close(got)
+					return
+				}
+				require.NoError(t, ack())
+				got <- event.ID
+			}
+		}()
+		synctest.Wait()
+		require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "1"}, memstreamer.ConnectorEvent{ID: "2"}))
+		require.Equal(t, "1", <-got)
+		require.Equal(t, "2", <-got)
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		_, open := <-got
+		require.False(t, open)
+	})
+}
+
+func TestConnectorAfterClose(t *testing.T) {
+	c := memstreamer.NewConnector(connectorEvents())
+	view := memstreamer.AsConnector[engineConnector](c)
+	_, ack, err := newConsumer(t, c, "step").Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close())
+	require.NoError(t, ack())
+	require.ErrorIs(t, c.Append(memstreamer.ConnectorEvent{}), memstreamer.ErrClosed)
+	_, err = c.Make(t.Context(), "step")
+	require.ErrorIs(t, err, memstreamer.ErrClosed)
+	consumer, err := view.Make(t.Context(), "step")
+	require.ErrorIs(t, err, memstreamer.ErrClosed)
+	require.True(t, consumer == nil)
+}
+
+func TestConnectorContextFirst(t *testing.T) {
+	c := memstreamer.NewConnector(connectorEvents())
+	consumer, err := memstreamer.AsConnector[engineConnector](c).Make(t.Context(), "step")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.Make(ctx, "step")
+	require.Equal(t, context.Canceled, err)
+	_, _, err = consumer.Recv(ctx)
+	require.Equal(t, context.Canceled, err)
+}

@@ -1,0 +1,380 @@
+package memstreamer_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/baseline"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func newSender(t testing.TB, s memstreamer.EventStreamer, topic string) memstreamer.EventSender {
+	t.Helper()
+	sender, err := s.NewSender(t.Context(), topic)
+	require.NoError(t, err)
+	return sender
+}
+
+func newReceiver(t testing.TB, s memstreamer.EventStreamer, topic, name string, opts ...memstreamer.ReceiverOption) memstreamer.EventReceiver {
+	t.Helper()
+	receiver, err := s.NewReceiver(t.Context(), topic, name, opts...)
+	require.NoError(t, err)
+	return receiver
+}
+
+func send(t testing.TB, s memstreamer.EventSender, foreignID string) {
+	t.Helper()
+	require.NoError(t, s.Send(t.Context(), foreignID, 1, nil))
+}
+
+// recv receives and acks one event.
+func recv(t testing.TB, r memstreamer.EventReceiver) *memstreamer.Event {
+	t.Helper()
+	event, ack, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ack())
+	return event
+}
+
+// probe is a context that is cancelled by the first call of Done, which Recv
+// makes only once it has found nothing and is about to park.
+type probe struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+func newProbe(t testing.TB) probe {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return probe{ctx, cancel}
+}
+
+func (p probe) Done() <-chan struct{} {
+	p.cancel()
+	return p.Context.Done()
+}
+
+// requireNothing asserts that a Recv would park now.
+func requireNothing(t testing.TB, r memstreamer.EventReceiver) {
+	t.Helper()
+	event, ack, err := r.Recv(newProbe(t))
+	require.ErrorIs(t, err, context.Canceled, "event %v", event)
+	require.Nil(t, event)
+	require.Nil(t, ack)
+}
+
+var goroutineHeader = regexp.MustCompile(`^goroutine \d+ .*\[([^,\]]*)`)
+
+// notParked returns the stacks of the goroutines that are in a call of Recv and
+// not in sync.(*Cond).Wait, and how many are.
+func notParked() (parked int, others []string) {
+	buf := make([]byte, 1<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	for stack := range strings.SplitSeq(string(buf), "\n\n") {
+		if !strings.Contains(stack, ").Recv(") {
+			continue
+		}
+		state := goroutineHeader.FindStringSubmatch(stack)
+		if state != nil && strings.HasPrefix(state[1], "sync.Cond.Wait") && strings.Contains(stack, "sync.(*Cond).Wait(") {
+			parked++
+		} else {
+			others = append(others, stack)
+		}
+	}
+	return parked, others
+}
+
+// awaitParked waits until n goroutines are parked in Recv and none is in Recv
+// otherwise, and fails when that does not come about in time.
+func awaitParked(n int, within time.Duration) error {
+	for deadline := time.Now().Add(within); ; runtime.Gosched() {
+		parked, others := notParked()
+		if parked == n && len(others) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d receivers are parked; in Recv otherwise:\n%s", parked, n, strings.Join(others, "\n\n"))
+		}
+	}
+}
+
+// startReceivers has n goroutines each call Recv, on topics and names of their
+// own, and returns what ends and joins them.
+func startReceivers(t *testing.T, s memstreamer.EventStreamer, n int) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var receivers sync.WaitGroup
+	for i := range n {
+		r := newReceiver(t, s, fmt.Sprintf("topic-%d", i), "step")
+		receivers.Go(func() {
+			_, _, err := r.Recv(ctx)
+			if err != context.Canceled {
+				t.Errorf("Recv returned %v", err)
+			}
+		})
+	}
+	return func() {
+		cancel()
+		receivers.Wait()
+	}
+}
+
+// requireGoroutines asserts that there are no more goroutines than n, so no
+// watcher among them. There are fewer where one of the test runner's, counted
+// before, has ended meanwhile.
+func requireGoroutines(t testing.TB, n int) {
+	t.Helper()
+	require.LessOrEqual(t, runtime.NumGoroutine(), n, "a goroutine runs beside the receivers")
+}
+
+// Eight idle step consumers of an adapter that polls once held a laptop at
+// 380% CPU. Here they are parked, and nothing runs beside them.
+func TestIdleReceiversAreParked(t *testing.T) {
+	before := runtime.NumGoroutine()
+	stop := startReceivers(t, memstreamer.New(), 8)
+	defer stop()
+	require.NoError(t, awaitParked(8, 10*time.Second))
+	requireGoroutines(t, before+8)
+}
+
+func TestIdleReceiversAreDurablyBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := runtime.NumGoroutine()
+		stop := startReceivers(t, memstreamer.New(), 8)
+		synctest.Wait() // returns only when every goroutine is blocked for good
+		requireGoroutines(t, before+8)
+		stop()
+		synctest.Wait()
+		requireGoroutines(t, before)
+	})
+}
+
+// A check that cannot fail proves nothing: a receiver that spins must fail it.
+func TestSpinningReceiversAreNotParked(t *testing.T) {
+	stop := startReceivers(t, baseline.NewPolling(), 8)
+	defer stop()
+	require.Error(t, awaitParked(8, 200*time.Millisecond))
+}
+
+func TestParkedRecvWakesOnSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New()
+		r := newReceiver(t, s, "orders", "step")
+		got := make(chan string)
+		go func() { got <- recv(t, r).ForeignID }()
+		synctest.Wait()
+		send(t, newSender(t, s, "orders"), "7")
+		require.Equal(t, "7", <-got)
+	})
+}
+
+func TestParkedRecvWakesOnCancel(t *testing.T) {
+	for name, cause := range map[string]struct {
+		end  func(cancel context.CancelFunc)
+		want error
+	}{
+		"cancel":   {func(cancel context.CancelFunc) { cancel() }, context.Canceled},
+		"deadline": {func(context.CancelFunc) { time.Sleep(time.Hour) }, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				before := runtime.NumGoroutine()
+				r := newReceiver(t, memstreamer.New(), "orders", "step")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				got := make(chan error, 1)
+				go func() {
+					_, _, err := r.Recv(ctx)
+					got <- err
+				}()
+				synctest.Wait()
+				requireGoroutines(t, before+1)
+				cause.end(cancel)
+				synctest.Wait()
+				requireGoroutines(t, before)
+				require.Equal(t, cause.want, <-got)
+			})
+		})
+	}
+}
+
+// A Recv that returns has ended its watcher also when an event came first.
+func TestWatcherEndsWithRecv(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New()
+		r := newReceiver(t, s, "orders", "step")
+		ctx := &countingContext{Context: t.Context()}
+		got := make(chan error, 1)
+		go func() {
+			_, _, err := r.Recv(ctx)
+			got <- err
+		}()
+		synctest.Wait()
+		require.EqualValues(t, 1, ctx.watchers.Load())
+		send(t, newSender(t, s, "orders"), "7")
+		require.NoError(t, <-got)
+		require.EqualValues(t, 0, ctx.watchers.Load())
+	})
+}
+
+// A Recv that finds an event starts nothing.
+func TestRecvOfABacklogSetsNoWatcher(t *testing.T) {
+	s := memstreamer.New()
+	send(t, newSender(t, s, "orders"), "7")
+	ctx := &countingContext{Context: t.Context()}
+	_, _, err := newReceiver(t, s, "orders", "step").Recv(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 0, ctx.registered.Load())
+}
+
+// countingContext counts what context.AfterFunc registers with it. It is never
+// done; with a Done of its own, it is not taken for the context that it wraps.
+type countingContext struct {
+	context.Context
+	registered, watchers atomic.Int64
+}
+
+func (c *countingContext) Done() <-chan struct{} { return make(chan struct{}) }
+
+func (c *countingContext) AfterFunc(f func()) func() bool {
+	c.registered.Add(1)
+	c.watchers.Add(1)
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool {
+		c.watchers.Add(-1)
+		return stop()
+	}
+}
+
+// Send and cancel at the same moment: Recv returns the event or the error, and
+// an event it did not return is there for the next.
+func TestCancelRacesSend(t *testing.T) {
+	s := memstreamer.New()
+	sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
+	for i := range 2000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var race sync.WaitGroup
+		race.Go(cancel)
+		race.Go(func() { send(t, sender, fmt.Sprint(i)) })
+		event, ack, err := r.Recv(ctx)
+		if err != nil {
+			require.Equal(t, context.Canceled, err)
+			event, ack, err = r.Recv(t.Context())
+		}
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i), event.ForeignID)
+		require.NoError(t, ack())
+		race.Wait()
+	}
+}
+
+// Code of the user's runs without the lock: a context, a clock or an option
+// that uses the streamer would hang otherwise.
+func TestUserCodeMayUseTheStreamer(t *testing.T) {
+	var s *memstreamer.StreamConstructor
+	use := func() {
+		if s != nil {
+			newSender(t, s, "other")
+		}
+	}
+	s = memstreamer.New(memstreamer.WithClock(clockFunc(func() time.Time {
+		use()
+		return time.Now()
+	})))
+	r := newReceiver(t, s, "orders", "step", func(*memstreamer.ReceiverOptions) { use() })
+	requireNothing(t, r)
+	send(t, newSender(t, s, "orders"), "7")
+	_, _, err := r.Recv(reentrant{t.Context(), use})
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var parked sync.WaitGroup
+	recv(t, r)
+	parked.Go(func() {
+		_, _, err := r.Recv(reentrant{ctx, use})
+		assert.Equal(t, context.Canceled, err)
+	})
+	require.NoError(t, awaitParked(1, 10*time.Second))
+	cancel()
+	parked.Wait()
+}
+
+type clockFunc func() time.Time
+
+func (f clockFunc) Now() time.Time { return f() }
+
+// reentrant is a context all of whose methods call use.
+type reentrant struct {
+	context.Context
+	use func()
+}
+
+func (c reentrant) Done() <-chan struct{} { c.use(); return c.Context.Done() }
+func (c reentrant) Err() error            { c.use(); return c.Context.Err() }
+func (c reentrant) Value(key any) any     { c.use(); return c.Context.Value(key) }
+
+func TestClockStampsEvents(t *testing.T) {
+	at := time.Date(2031, 4, 5, 6, 7, 8, 9, time.FixedZone("CET", 3600))
+	s := memstreamer.New(memstreamer.WithClock(clockFunc(func() time.Time { return at })))
+	send(t, newSender(t, s, "orders"), "7")
+	require.Equal(t, at, recv(t, newReceiver(t, s, "orders", "step")).CreatedAt)
+}
+
+func TestPollFrequencyIsAccepted(t *testing.T) {
+	var o memstreamer.ReceiverOptions
+	memstreamer.WithReceiverPollFrequency(time.Second)(&o)
+	require.Equal(t, memstreamer.ReceiverOptions{PollFrequency: time.Second}, o)
+}
+
+func TestNewRefusesNil(t *testing.T) {
+	require.PanicsWithValue(t, "memstreamer: New: option 2 of 2 is nil", func() {
+		memstreamer.New(memstreamer.WithClock(clockFunc(time.Now)), nil)
+	})
+	require.PanicsWithValue(t, "memstreamer: New: WithClock was given a nil clock", func() {
+		memstreamer.New(memstreamer.WithClock(nil))
+	})
+	require.PanicsWithValue(t, "memstreamer: NewConnector: option 1 of 1 is nil", func() {
+		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), nil)
+	})
+	require.PanicsWithValue(t, "memstreamer: NewConnector: WithClock was given a nil clock", func() {
+		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), memstreamer.WithClock(nil))
+	})
+}
+
+func TestRefusalsSayWhich(t *testing.T) {
+	s := memstreamer.New()
+	_, err := s.NewSender(t.Context(), "")
+	require.EqualError(t, err, "memstreamer: NewSender: topic is empty")
+	_, err = s.NewReceiver(t.Context(), "", "step")
+	require.EqualError(t, err, "memstreamer: NewReceiver: topic is empty")
+	_, err = s.NewReceiver(t.Context(), "orders", "")
+	require.EqualError(t, err, "memstreamer: NewReceiver: name is empty")
+	_, err = s.NewReceiver(t.Context(), "orders", "step", memstreamer.StreamFromLatest(), nil)
+	require.EqualError(t, err, "memstreamer: NewReceiver: option 2 of 2 is nil")
+	_, err = memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil)).Make(t.Context(), "")
+	require.EqualError(t, err, "memstreamer: Make: consumerName is empty")
+}
+
+func TestAcksSucceedAfterTheStreamerIsClosed(t *testing.T) {
+	s := memstreamer.New()
+	send(t, newSender(t, s, "orders"), "7")
+	_, ack, err := newReceiver(t, s, "orders", "step").Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, ack())
+}
