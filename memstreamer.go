@@ -225,8 +225,8 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 		// The watcher is set without the lock, since that runs code of the
 		// context's; what happens meanwhile is seen by the loop below.
 		mu.Unlock()
-		w := watch(ctx, changed)
-		defer w.stop()
+		w := &watcher{changed: changed}
+		defer context.AfterFunc(ctx, w.fire)()
 		mu.Lock()
 		for !w.fired && !r.readyLocked() {
 			changed.Wait()
@@ -271,18 +271,10 @@ func (r *receiver) Close() error {
 }
 
 // watcher wakes one parked Recv when its context is done. A context of the
-// standard library runs it without a goroutine until then.
+// standard library has no goroutine for it until then.
 type watcher struct {
 	changed *sync.Cond
-	cancel  func() bool
-
-	fired bool // guarded by changed.L
-}
-
-func watch(ctx context.Context, changed *sync.Cond) *watcher {
-	w := &watcher{changed: changed}
-	w.cancel = context.AfterFunc(ctx, w.fire)
-	return w
+	fired   bool // guarded by changed.L
 }
 
 func (w *watcher) fire() {
@@ -290,17 +282,4 @@ func (w *watcher) fire() {
 	defer w.changed.L.Unlock()
 	w.fired = true
 	w.changed.Broadcast()
-}
-
-// stop ends the watch. Where it is too late for that, it waits for fire, so
-// that Recv leaves nothing running.
-func (w *watcher) stop() {
-	if w.cancel() {
-		return
-	}
-	w.changed.L.Lock()
-	defer w.changed.L.Unlock()
-	for !w.fired {
-		w.changed.Wait()
-	}
 }
