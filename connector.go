@@ -34,7 +34,7 @@ type ConnectorConsumer interface {
 // and those of its consumers, are safe for concurrent use.
 type Connector struct {
 	streamer *StreamConstructor
-	topic    *topic
+	sender   *sender // keeps the one topic
 }
 
 // connectorTopic is the one topic of a connector's log.
@@ -42,8 +42,9 @@ const connectorTopic = "connector"
 
 // NewConnector returns a connector that holds a copy of events, of any type
 // in the shape of [ConnectorEvent], an engine's own among them. The options are
-// those of [New]; it panics for an option that is nil or that was given a nil
-// value.
+// those of [New], and with [WithRetention] an event's age is counted from when
+// it was added and not from its CreatedAt. It panics for an option that is nil
+// or that was given a nil value.
 func NewConnector[E ~struct {
 	ID        string
 	ForeignID string
@@ -52,7 +53,7 @@ func NewConnector[E ~struct {
 	CreatedAt time.Time
 }](events []E, opts ...Option) *Connector {
 	s := newStreamConstructor(resolve("NewConnector", opts))
-	c := &Connector{streamer: s, topic: s.topicLocked(connectorTopic)}
+	c := &Connector{streamer: s, sender: s.openSenderLocked(connectorTopic)}
 	converted := make([]ConnectorEvent, len(events))
 	for i, event := range events {
 		converted[i] = ConnectorEvent(event)
@@ -66,9 +67,10 @@ func NewConnector[E ~struct {
 // returned nil. It keeps no reference to their headers. It fails with
 // ErrClosed, and adds none of them, after the connector was closed.
 func (c *Connector) Append(events ...ConnectorEvent) error {
+	now := c.streamer.now()
 	entries := make([]entry, len(events))
 	for i, event := range events {
-		entries[i] = entry{createdAt: event.CreatedAt, payload: packConnectorEvent(event)}
+		entries[i] = entry{createdAt: event.CreatedAt, payload: packConnectorEvent(event), added: now}
 	}
 
 	c.streamer.mu.Lock()
@@ -77,9 +79,9 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 		return ErrClosed
 	}
 	for _, e := range entries {
-		c.streamer.appendLocked(c.topic, e)
+		c.streamer.appendLocked(c.sender.topic, e)
 	}
-	c.topic.changed.Broadcast()
+	c.sender.topic.changed.Broadcast()
 	return nil
 }
 

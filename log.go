@@ -13,7 +13,10 @@ const segmentSize = 256
 // counts the events ever appended to it: the first is at 0.
 type log struct {
 	segments [][]entry // all but the last are full
+	base     int64     // the position where segments starts
+	first    int64     // the position of the oldest event kept
 	next     int64     // the position of the next append
+	caughtUp int32     // the open cursors at next
 }
 
 // entry is what the log keeps of an event. Everything that Send was given is
@@ -23,6 +26,8 @@ type entry struct {
 	id        int64
 	createdAt time.Time
 	payload   string
+	added     time.Duration // by the clock of retention
+	holders   int32         // the open cursors at this event, which is kept for them
 }
 
 func (l *log) append(e entry) {
@@ -36,12 +41,39 @@ func (l *log) append(e entry) {
 		l.segments = append(l.segments, segment)
 		last++
 	}
+	e.holders, l.caughtUp = l.caughtUp, 0
 	l.segments[last] = append(l.segments[last], e)
 	l.next++
 }
 
-func (l *log) at(position int64) entry {
-	return l.segments[position/segmentSize][position%segmentSize]
+// at returns the event at a position from first to before next.
+func (l *log) at(position int64) *entry {
+	i := position - l.base
+	return &l.segments[i/segmentSize][i%segmentSize]
+}
+
+// holders returns the number of open cursors at a position from first to next.
+func (l *log) holders(position int64) *int32 {
+	if position == l.next {
+		return &l.caughtUp
+	}
+	return &l.at(position).holders
+}
+
+func (l *log) kept() int { return int(l.next - l.first) }
+
+func (l *log) oldest() *entry { return l.at(l.first) }
+
+// dropOldest forgets the oldest event, and its segment with the last of it.
+func (l *log) dropOldest() {
+	*l.oldest() = entry{}
+	l.first++
+	if l.first == l.next {
+		l.segments, l.base = nil, l.next
+	} else if l.first-l.base == segmentSize {
+		l.segments[0] = nil
+		l.segments, l.base = l.segments[1:], l.first
+	}
 }
 
 // knownHeaders are the names an engine sets on each event, in the order of the

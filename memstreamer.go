@@ -28,16 +28,18 @@ var ErrClosed = errors.New("memstreamer: closed")
 // StreamConstructor is an [EventStreamer] in memory. Its methods, and those of
 // its senders and receivers, are safe for concurrent use.
 type StreamConstructor struct {
-	clock Clock
+	clock     Clock
+	retention retention
 
 	// mu guards what follows, and everything in topics, cursors, senders and
 	// receivers that says so. It is the only lock, and taken last: nothing is
 	// called under it that could take another or run a user's code, be it a
 	// context, a clock or an option.
-	mu     sync.Mutex
-	closed bool
-	lastID int64
-	topics map[string]*topic
+	mu      sync.Mutex
+	closed  bool
+	lastID  int64
+	topics  map[string]*topic
+	cursors int // of all topics
 }
 
 // topic is the part of the log that has one topic, and the cursors on it.
@@ -53,6 +55,8 @@ type topic struct {
 
 	log     log
 	cursors map[string]*cursor
+	open    int // senders and receivers that are open
+	place   int // in retention.expiring; -1 when it is not there
 }
 
 // New returns an empty streamer. It panics for an option that is nil or that
@@ -62,7 +66,11 @@ func New(opts ...Option) *StreamConstructor {
 }
 
 func newStreamConstructor(o options) *StreamConstructor {
-	return &StreamConstructor{clock: o.clock, topics: make(map[string]*topic)}
+	return &StreamConstructor{
+		clock:     o.clock,
+		retention: retention{period: o.retention, epoch: o.clock.Now()},
+		topics:    make(map[string]*topic),
+	}
 }
 
 // NewSender implements [EventStreamer].
@@ -78,7 +86,13 @@ func (s *StreamConstructor) NewSender(ctx context.Context, topic string) (EventS
 	if s.closed {
 		return nil, ErrClosed
 	}
-	return &sender{streamer: s, topic: s.topicLocked(topic)}, nil
+	return s.openSenderLocked(topic), nil
+}
+
+func (s *StreamConstructor) openSenderLocked(topic string) *sender {
+	t := s.topicLocked(topic)
+	t.open++
+	return &sender{streamer: s, topic: t}
 }
 
 // NewReceiver implements [EventStreamer].
@@ -107,12 +121,17 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 }
 
 func (s *StreamConstructor) openReceiver(topic, name string, o ReceiverOptions) (*receiver, error) {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	c := s.topicLocked(topic).cursorLocked(name, o.StreamFromLatest)
+	t := s.topicLocked(topic)
+	t.open++
+	c := s.openCursorLocked(t, name, o.StreamFromLatest, now)
+	s.settleLocked(t)
+	s.sweepLocked(now)
 	return &receiver{streamer: s, cursor: c}, nil
 }
 
@@ -136,7 +155,7 @@ func (s *StreamConstructor) topicLocked(name string) *topic {
 	}
 	// The name may be a piece of something large of the caller's.
 	name = strings.Clone(name)
-	t := &topic{name: name, cursors: make(map[string]*cursor)}
+	t := &topic{name: name, cursors: make(map[string]*cursor), place: -1}
 	t.changed.L = &s.mu
 	s.topics[name] = t
 	return t
@@ -148,6 +167,8 @@ func (s *StreamConstructor) appendLocked(t *topic, e entry) {
 	s.lastID++
 	e.id = s.lastID
 	t.log.append(e)
+	s.settleLocked(t)
+	s.sweepLocked(e.added)
 }
 
 type sender struct {
@@ -168,12 +189,13 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 		return err
 	}
 	topic := string(headers[H(HeaderTopic)])
-	e := entry{
-		createdAt: s.streamer.clock.Now(),
-		payload:   packEvent(foreignID, statusType, headers),
-	}
-
 	streamer, t := s.streamer, s.topic
+	now := streamer.clock.Now()
+	e := entry{
+		createdAt: now,
+		payload:   packEvent(foreignID, statusType, headers),
+		added:     streamer.retention.age(now),
+	}
 	streamer.mu.Lock()
 	if s.closed || streamer.closed {
 		streamer.mu.Unlock()
@@ -191,9 +213,16 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 
 // Close implements [EventSender].
 func (s *sender) Close() error {
+	now := s.streamer.now()
 	s.streamer.mu.Lock()
 	defer s.streamer.mu.Unlock()
+	if s.closed {
+		return nil
+	}
 	s.closed = true
+	s.topic.open--
+	s.streamer.settleLocked(s.topic)
+	s.streamer.sweepLocked(now)
 	return nil
 }
 
@@ -228,9 +257,11 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 		w := &watcher{changed: changed}
 		defer context.AfterFunc(ctx, w.fire)()
 		mu.Lock()
+		r.cursor.parked++
 		for !w.fired && !r.readyLocked() {
 			changed.Wait()
 		}
+		r.cursor.parked--
 		if w.fired {
 			mu.Unlock()
 			return entry{}, nil, ctx.Err()
@@ -241,14 +272,22 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 		return entry{}, nil, ErrClosed
 	}
 	position := r.cursor.next
-	e := r.cursor.topic.log.at(position)
+	e := *r.cursor.topic.log.at(position)
 	mu.Unlock()
-	return e, func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		r.cursor.ackLocked(position)
-		return nil
-	}, nil
+	id := e.id
+	return e, func() error { return r.ack(position, id) }, nil
+}
+
+func (r *receiver) ack(position, id int64) error {
+	now := r.streamer.now()
+	r.streamer.mu.Lock()
+	defer r.streamer.mu.Unlock()
+	r.cursor.ackLocked(position, id)
+	if r.cursor.open > 0 {
+		r.streamer.settleLocked(r.cursor.topic)
+	}
+	r.streamer.sweepLocked(now)
+	return nil
 }
 
 // readyLocked tells whether Recv has something to return, other than the end of
@@ -263,10 +302,19 @@ func (r *receiver) closedLocked() bool {
 
 // Close implements [EventReceiver].
 func (r *receiver) Close() error {
+	now := r.streamer.now()
 	r.streamer.mu.Lock()
 	defer r.streamer.mu.Unlock()
+	if r.closed {
+		return nil
+	}
 	r.closed = true
-	r.cursor.topic.changed.Broadcast()
+	t := r.cursor.topic
+	t.changed.Broadcast()
+	t.open--
+	r.streamer.closeCursorLocked(r.cursor, now)
+	r.streamer.settleLocked(t)
+	r.streamer.sweepLocked(now)
 	return nil
 }
 

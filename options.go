@@ -9,7 +9,8 @@ import (
 type Option func(*options)
 
 type options struct {
-	clock Clock
+	clock     Clock
+	retention time.Duration
 }
 
 // Clock tells the time. The Clock of k8s.io/utils/clock and its fake satisfy
@@ -23,6 +24,23 @@ type Clock interface {
 // time.Now.
 func WithClock(c Clock) Option {
 	return func(o *options) { o.clock = c }
+}
+
+// WithRetention bounds the memory of a streamer that runs for long. Without it,
+// and for d ≤ 0, every event and every cursor is kept.
+//
+// An event may be dropped once it is older than d by the streamer's clock, and
+// no open receiver of its topic has it un-acked: what an open receiver has not
+// acked is kept, however old. A cursor whose receivers have all been closed for
+// longer than d is forgotten; the next receiver of that name starts as a new
+// one does, and an Ack that came from before changes nothing. A topic with no
+// event, no cursor and no open sender or receiver is forgotten. IDs go on.
+//
+// The dropping is done by Send, NewReceiver, Ack and Close, a bounded amount in
+// each, whichever topic they are for: no goroutine and no timer does it, and a
+// streamer that is not used keeps what it has.
+func WithRetention(d time.Duration) Option {
+	return func(o *options) { o.retention = max(d, 0) }
 }
 
 type wallClock struct{}

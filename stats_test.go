@@ -1,0 +1,92 @@
+package memstreamer_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func TestStats(t *testing.T) {
+	s := memstreamer.New()
+	require.Equal(t, memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}, s.Stats())
+
+	b, a := newSender(t, s, "b"), newSender(t, s, "a")
+	newSender(t, s, "empty")
+	send(t, b, "1")
+	send(t, a, "2")
+	send(t, b, "3")
+	x := newReceiver(t, s, "b", "x")
+	newReceiver(t, s, "b", "x")
+	recv(t, x)
+	require.NoError(t, newReceiver(t, s, "b", "closed").Close())
+	newReceiver(t, s, "b", "latest", memstreamer.StreamFromLatest())
+	parked := newReceiver(t, s, "a", "y")
+	recv(t, parked)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for range 2 {
+		waiting.Go(func() {
+			_, _, err := parked.Recv(ctx)
+			assert.Equal(t, context.Canceled, err)
+		})
+	}
+	require.NoError(t, awaitParked(2, 10*time.Second))
+	want := memstreamer.Stats{
+		Topics: []memstreamer.TopicStats{
+			{Topic: "a", Retained: 1, FirstID: 2, LastID: 2},
+			{Topic: "b", Retained: 2, FirstID: 1, LastID: 3},
+			{Topic: "empty"},
+		},
+		Receivers: []memstreamer.ReceiverStats{
+			{Topic: "a", Name: "y", Open: 1, Parked: 2, AckedID: 2},
+			{Topic: "b", Name: "closed", Lag: 2},
+			{Topic: "b", Name: "latest", Open: 1},
+			{Topic: "b", Name: "x", Open: 2, Lag: 1, AckedID: 1},
+		},
+	}
+	require.Equal(t, want, s.Stats())
+
+	cancel()
+	waiting.Wait()
+	require.NoError(t, s.Close())
+	want.Receivers[0].Parked = 0
+	require.Equal(t, want, s.Stats(), "after Close")
+}
+
+// One snapshot is of one moment: an ack moves the lag of a cursor to the other
+// of two that always add up.
+func TestStatsAreConsistent(t *testing.T) {
+	s := memstreamer.New()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	var busy sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	busy.Go(func() {
+		for ctx.Err() == nil {
+			send(t, sender, "")
+		}
+	})
+	busy.Go(func() {
+		for ctx.Err() == nil {
+			if _, ack, err := r.Recv(ctx); err == nil {
+				assert.NoError(t, ack())
+			}
+		}
+	})
+	for range 200 {
+		stats := s.Stats()
+		topic, receiver := stats.Topics[0], stats.Receivers[0]
+		require.EqualValues(t, topic.LastID, topic.Retained, fmt.Sprint(stats))
+		require.EqualValues(t, topic.LastID, receiver.AckedID+receiver.Lag, fmt.Sprint(stats))
+	}
+	cancel()
+	busy.Wait()
+}
