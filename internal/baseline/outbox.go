@@ -1,0 +1,42 @@
+package baseline
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Outbox returns the foreign ID and the six headers that an engine's outbox
+// sends with its nth event, with values of their real lengths. Like an outbox,
+// which reads them from a record each time, it makes the map and the values
+// that are an event's own afresh.
+func Outbox[H ~string](topic string, n int) (foreignID string, headers map[H]string) {
+	foreignID = "order-" + strconv.Itoa(1_000_000+n)
+	return foreignID, map[H]string{
+		H(memstreamer.HeaderWorkflowName):  "order-fulfilment",
+		H(memstreamer.HeaderForeignID):     foreignID,
+		H(memstreamer.HeaderTopic):         topic,
+		H(memstreamer.HeaderRunID):         runID(n),
+		H(memstreamer.HeaderRunState):      "2",
+		H(memstreamer.HeaderRecordVersion): strconv.Itoa(1 + n%8),
+	}
+}
+
+// runID is a UUID in its usual form.
+func runID(n int) string {
+	id := [16]byte{6: 0x40, 8: 0x80}
+	binary.BigEndian.PutUint32(id[:], uint32(n)*2654435761)
+	binary.BigEndian.PutUint32(id[12:], uint32(n))
+	text := make([]byte, 0, 36)
+	start := 0
+	for _, end := range [...]int{4, 6, 8, 10, 16} {
+		if start > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, id[start:end])
+		start = end
+	}
+	return string(text)
+}
