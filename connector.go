@@ -131,14 +131,12 @@ func packConnectorEvent(event ConnectorEvent) string {
 }
 
 func unpackConnectorEvent(e entry) ConnectorEvent {
-	p := unpacker(e.payload)
-	return ConnectorEvent{
-		ID:        p.string(),
-		ForeignID: p.string(),
-		Type:      p.string(),
-		Headers:   unpackHeaders[string](&p),
-		CreatedAt: e.createdAt,
-	}
+	event, payload := ConnectorEvent{CreatedAt: e.createdAt}, e.payload
+	event.ID, payload = cutString(payload)
+	event.ForeignID, payload = cutString(payload)
+	event.Type, payload = cutString(payload)
+	event.Headers = unpackHeaders[string](payload)
+	return event
 }
 
 // AsConnector returns c as CC, an engine's own type of connector, as [As] does

@@ -48,7 +48,7 @@ func (l *log) append(e entry) {
 
 // at returns the event at a position from first to before next.
 func (l *log) at(position int64) *entry {
-	i := position - l.base
+	i := uint64(position - l.base)
 	return &l.segments[i/segmentSize][i%segmentSize]
 }
 
@@ -120,10 +120,9 @@ func packEvent[H ~string](foreignID string, statusType int, headers map[H]string
 }
 
 func unpackEvent[H ~string](payload string) (foreignID string, statusType int, headers map[H]string) {
-	p := unpacker(payload)
-	foreignID = p.string()
-	statusType = p.int()
-	return foreignID, statusType, unpackHeaders[H](&p)
+	foreignID, payload = cutString(payload)
+	statusType, payload = cutInt(payload)
+	return foreignID, statusType, unpackHeaders[H](payload)
 }
 
 func appendString(b []byte, s string) []byte {
@@ -149,53 +148,54 @@ func appendHeaders[H ~string](b []byte, headers map[H]string) []byte {
 	return b
 }
 
-func unpackHeaders[H ~string](p *unpacker) map[H]string {
-	n := p.uint()
+func unpackHeaders[H ~string](payload string) map[H]string {
+	n, payload := cutUint(payload)
 	if n == 0 {
 		return nil
 	}
 	headers := make(map[H]string, n-1)
 	for range n - 1 {
-		var name string
-		if known := p.byte(); known > 0 {
+		var name, value string
+		known := payload[0]
+		payload = payload[1:]
+		if known > 0 {
 			name = knownHeaders[known]
 		} else {
-			name = p.string()
+			name, payload = cutString(payload)
 		}
-		headers[H(name)] = p.string()
+		value, payload = cutString(payload)
+		headers[H(name)] = value
 	}
 	return headers
 }
 
-// unpacker is the rest of a payload, read from its front. The strings it
-// returns are parts of the payload and no copies.
-type unpacker string
+// The functions below read one value off the front of a payload and return it
+// with the rest. Strings are parts of the payload, and no copies.
 
-func (p *unpacker) byte() byte {
-	b := (*p)[0]
-	*p = (*p)[1:]
-	return b
+func cutString(payload string) (s, rest string) {
+	n, rest := cutUint(payload)
+	return rest[:n], rest[n:]
 }
 
-func (p *unpacker) uint() (n uint64) {
-	for shift := 0; ; shift += 7 {
-		b := p.byte()
-		n |= uint64(b&0x7f) << shift
+func cutUint(payload string) (n uint64, rest string) {
+	if b := payload[0]; b < 0x80 {
+		return uint64(b), payload[1:]
+	}
+	return cutLongUint(payload)
+}
+
+func cutLongUint(payload string) (n uint64, rest string) {
+	for i := 0; ; i++ {
+		b := payload[i]
+		n |= uint64(b&0x7f) << (7 * i)
 		if b < 0x80 {
-			return n
+			return n, payload[i+1:]
 		}
 	}
 }
 
-// int undoes binary.AppendVarint, which keeps the sign in the lowest bit.
-func (p *unpacker) int() int {
-	n := p.uint()
-	return int(int64(n>>1) ^ -int64(n&1))
-}
-
-func (p *unpacker) string() string {
-	n := p.uint()
-	s := (*p)[:n]
-	*p = (*p)[n:]
-	return string(s)
+// cutInt undoes binary.AppendVarint, which keeps the sign in the lowest bit.
+func cutInt(payload string) (n int, rest string) {
+	u, rest := cutUint(payload)
+	return int(int64(u>>1) ^ -int64(u&1)), rest
 }
