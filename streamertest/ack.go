@@ -1,0 +1,163 @@
+package streamertest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func atLeastOnce(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second")
+	r := t.receiver(topic, "a")
+	e, _ := t.recv(r, "first")
+	for range 3 {
+		again, _ := t.recv(r, "first")
+		t.same(again, e)
+		if again == e {
+			t.Errorf("Recv returned one *Event twice, and not a fresh copy")
+		}
+	}
+	_, ack := t.recv(r, "first")
+	t.ack(ack)
+	t.take(r, "second")
+}
+
+func unackedGoesToNextReceiver(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second")
+	for range 3 {
+		r := t.receiver(topic, "a")
+		t.recv(r, "first")
+		t.close("receiver", r)
+	}
+	t.take(t.receiver(topic, "a"), "first", "second")
+}
+
+// cancelledRecvLosesNothing sends to a name whose receivers just gave up, and
+// then to one that gives up at the very time.
+func cancelledRecvLosesNothing(t *trial) {
+	topic := t.topic("orders")
+	s, r := t.sender(topic), t.receiver(topic, "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	calls := t.park(ctx, r, r, t.receiver(topic, "a"))
+	cancel()
+	for _, c := range calls {
+		t.failed(c, context.Canceled)
+	}
+	t.send(s, "first")
+	t.take(r, "first")
+
+	for i := range 50 {
+		foreignID := fmt.Sprint("race ", i)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := t.start(ctx, r)
+		go cancel()
+		t.send(s, foreignID)
+		if err := t.returned(c); err != nil {
+			t.Fatal(err)
+		}
+		if c.err != nil {
+			t.is("Recv", c.err, context.Canceled)
+		}
+		t.take(r, foreignID)
+	}
+}
+
+func ackCommits(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second", "third")
+	r := t.receiver(topic, "a")
+	t.take(r, "first")
+	t.recv(r, "second")
+	t.close("receiver", r)
+	t.take(t.receiver(topic, "a"), "second", "third")
+}
+
+func ackIsIdempotent(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second", "third")
+	r := t.receiver(topic, "a")
+	_, ack := t.recv(r, "first")
+	t.ack(ack)
+	t.ack(ack)
+	_, second := t.recv(r, "second")
+	t.ack(ack)
+	t.recv(r, "second")
+	t.ack(second)
+	t.ack(second)
+	t.take(r, "third")
+}
+
+func ackFromAnyGoroutine(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second")
+	r := t.receiver(topic, "a")
+	_, ack := t.recv(r, "first")
+	errs := make(chan error)
+	const goroutines = 8
+	for range goroutines {
+		go func() { errs <- ack() }()
+	}
+	for range goroutines {
+		if err := <-errs; err != nil {
+			t.Errorf("Ack from one of %d goroutines: %v", goroutines, err)
+		}
+	}
+	t.take(r, "second")
+}
+
+func ackAfterContext(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second")
+	r := t.receiver(topic, "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, ack := t.received(t.start(ctx, r), "first")
+	cancel()
+	t.ack(ack)
+	t.take(r, "second")
+}
+
+func ackAfterClose(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second", "third")
+	r := t.receiver(topic, "a")
+	_, ack := t.recv(r, "first")
+	t.close("receiver", r)
+	t.ack(ack)
+	next := t.receiver(topic, "a")
+	_, second := t.recv(next, "second")
+	t.close("receiver", next)
+	t.ack(ack)
+	t.ack(second)
+	last := t.receiver(topic, "a")
+	_, third := t.recv(last, "third")
+	if t.inMemory && t.closer != nil {
+		t.close("streamer", t.closer)
+		t.ack(third)
+	}
+}
+
+// lateAckChangesNothing has two deliveries of one event, and acks the second
+// when the cursor is past it.
+func lateAckChangesNothing(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second", "third", "fourth")
+	r, other := t.receiver(topic, "a"), t.receiver(topic, "a")
+	late := make([]memstreamer.Ack, 3)
+	for i := range late {
+		_, late[i] = t.recv(other, "first")
+	}
+	t.take(r, "first", "second")
+	t.ack(late[0])
+	t.recv(other, "third")
+	t.take(r, "third")
+	t.ack(late[1])
+	t.close("receiver", r)
+	t.close("receiver", other)
+	t.ack(late[2])
+	t.take(t.receiver(topic, "a"), "fourth")
+}

@@ -1,0 +1,87 @@
+package streamertest
+
+import (
+	"io"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func closeIsIdempotent(t *trial) {
+	topic := t.topic("orders")
+	s, r := t.sender(topic), t.receiver(topic, "a")
+	closers := []struct {
+		what string
+		io.Closer
+	}{{"sender", s}, {"receiver", r}}
+	if t.closer != nil {
+		closers = append(closers, struct {
+			what string
+			io.Closer
+		}{"streamer", t.closer})
+	}
+	for range 2 {
+		for _, c := range closers {
+			t.close(c.what, c)
+			t.close(c.what, c)
+		}
+	}
+}
+
+func closedReceiver(t *trial) {
+	topic := t.topic("orders")
+	t.send(t.sender(topic), "first", "second")
+	r, other := t.receiver(topic, "a"), t.receiver(topic, "a")
+	t.recv(r, "first")
+	t.close("receiver", r)
+	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
+	t.take(other, "first", "second")
+	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
+}
+
+// closedSender shows that a Send which was refused appended nothing by the event
+// that another sender sends after it.
+func closedSender(t *trial) {
+	topic := t.topic("orders")
+	s, other := t.sender(topic), t.sender(topic)
+	t.send(s, "before")
+	t.close("sender", s)
+	t.is("Send after Close", s.Send(t.Context(), "refused", 1, nil), memstreamer.ErrClosed)
+	t.send(other, "after")
+	t.take(t.receiver(topic, "a"), "before", "after")
+}
+
+func closedWakesRecv(t *trial) {
+	topic := t.topic("orders")
+	r := t.receiver(topic, "a")
+	calls := t.park(t.Context(), r, r, t.receiver(topic, "a"), t.receiver(topic, "b"))
+	t.close("receiver", r)
+	for _, c := range calls[:2] {
+		t.failed(c, memstreamer.ErrClosed)
+	}
+	t.send(t.sender(topic), "later")
+	for _, c := range calls[2:] {
+		t.received(c, "later")
+	}
+}
+
+func closedStreamer(t *trial) {
+	topic := t.topic("orders")
+	s, r := t.sender(topic), t.receiver(topic, "a")
+	t.send(s, "waiting")
+	t.close("streamer", t.closer)
+	t.is("Send", s.Send(t.Context(), "refused", 1, nil), memstreamer.ErrClosed)
+	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
+	t.is("NewSender", t.refusedSender(t.Context(), topic), memstreamer.ErrClosed)
+	t.is("NewReceiver", t.refusedReceiver(t.Context(), topic, "a"), memstreamer.ErrClosed)
+	t.is("NewReceiver", t.refusedReceiver(t.Context(), topic, "of a new name"), memstreamer.ErrClosed)
+}
+
+func closedStreamerWakesRecv(t *trial) {
+	topic := t.topic("orders")
+	r := t.receiver(topic, "a")
+	calls := t.park(t.Context(), r, r, t.receiver(topic, "b"), t.receiver(t.topic("invoices"), "a"))
+	t.close("streamer", t.closer)
+	for _, c := range calls {
+		t.failed(c, memstreamer.ErrClosed)
+	}
+}

@@ -1,0 +1,84 @@
+package streamertest
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func isolationOfSentHeaders(t *trial) {
+	topic := t.topic("orders")
+	s, r := t.sender(topic), t.receiver(topic, "a")
+	headers := map[memstreamer.Header]string{memstreamer.HeaderRunID: "run-1", "removed": "kept"}
+	want := maps.Clone(headers)
+	t.sendWith(s, "first", headers)
+	headers[memstreamer.HeaderRunID] = "changed"
+	headers["added"] = "later"
+	delete(headers, "removed")
+
+	e, _ := t.recv(r, "first")
+	t.sameHeaders(e.Headers, want)
+}
+
+func isolationOfReceivedEvents(t *trial) {
+	topic := t.topic("orders")
+	headers := map[memstreamer.Header]string{memstreamer.HeaderRunID: "run-1", "removed": "kept"}
+	t.sendWith(t.sender(topic), "first", headers)
+	r, other := t.receiver(topic, "a"), t.receiver(topic, "b")
+	e, _ := t.recv(r, "first")
+	otherHas, _ := t.recv(other, "first")
+	original := *e
+	original.Headers = maps.Clone(e.Headers)
+
+	*e = memstreamer.Event{ID: -1, ForeignID: "changed", Type: -1, Headers: e.Headers}
+	e.Headers[memstreamer.HeaderRunID] = "changed"
+	e.Headers["added"] = "later"
+	delete(e.Headers, "removed")
+
+	t.same(otherHas, &original)
+	again, _ := t.recv(r, "first")
+	t.same(again, &original)
+	otherHas, _ = t.recv(other, "first")
+	t.same(otherHas, &original)
+	t.sameHeaders(headers, original.Headers)
+}
+
+func headersKept(t *trial) {
+	many := make(map[memstreamer.Header]string)
+	for i := range 300 {
+		many[memstreamer.Header(fmt.Sprint("header ", i))] = fmt.Sprint("value ", i)
+	}
+	kept := []map[memstreamer.Header]string{
+		nil,
+		{},
+		{memstreamer.HeaderRunID: "run-1"},
+		{memstreamer.HeaderRunID: ""},
+		{"": "of no name"},
+		{
+			memstreamer.HeaderWorkflowName:  "fulfilment",
+			memstreamer.HeaderForeignID:     "order-1",
+			memstreamer.HeaderTopic:         t.topic("orders"),
+			memstreamer.HeaderRunID:         "run-1",
+			memstreamer.HeaderRunState:      "2",
+			memstreamer.HeaderRecordVersion: "3",
+			memstreamer.HeaderConnectorData: `{"a": "b"}`,
+		},
+		{"case": "lower", "Case": "Title", "CASE": "UPPER"},
+		{"Größe 注文 🙂": "Größe 注文 🙂", "a: b": "c: d", "line\r\nbreak": "line\r\nbreak\n", "nul\x00": "\x00"},
+		{" space ": " space ", "tab\t": "\t", "tail": "\n"},
+		{"large": strings.Repeat("0123456789", 2000)},
+		many,
+	}
+	topic := t.topic("orders")
+	s, r := t.sender(topic), t.receiver(topic, "a")
+	for i, headers := range kept {
+		t.sendWith(s, fmt.Sprint("event ", i), headers)
+	}
+	for i, headers := range kept {
+		e, ack := t.recv(r, fmt.Sprint("event ", i))
+		t.sameHeaders(e.Headers, headers)
+		t.ack(ack)
+	}
+}

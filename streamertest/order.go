@@ -1,0 +1,170 @@
+package streamertest
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// order sends on two topics in turn, from two senders of one of them, and wants
+// each receiver to get its topic's events in the order of the log, whether it
+// was there before them or not.
+func order(t *trial) {
+	topics := []string{t.topic("orders"), t.topic("invoices")}
+	senders := []memstreamer.EventSender{t.sender(topics[0]), t.sender(topics[1]), t.sender(topics[0])}
+	receivers := [][]memstreamer.EventReceiver{
+		{t.receiver(topics[0], "early")},
+		{t.receiver(topics[1], "early")},
+	}
+	var sent []string
+	for i := range 30 {
+		sent = append(sent, fmt.Sprint("event ", i))
+		t.send(senders[i%len(senders)], sent[i])
+	}
+	for i, topic := range topics {
+		receivers[i] = append(receivers[i], t.receiver(topic, "late"))
+	}
+
+	for place := range receivers[0] {
+		var last int64
+		for i, foreignID := range sent {
+			topic := i % len(senders) % len(topics)
+			e, ack := t.recv(receivers[topic][place], foreignID)
+			if e.ID <= last {
+				t.Errorf("event %q has ID %d, after one sent earlier with ID %d", foreignID, e.ID, last)
+			}
+			last = e.ID
+			t.ack(ack)
+		}
+	}
+}
+
+// visibleWhenSendReturns looks for the event in the log right after its Send: a
+// receiver of the newest must not get it, one of the oldest must.
+func visibleWhenSendReturns(t *trial) {
+	topic := t.topic("orders")
+	s := t.sender(topic)
+	for i := range 8 {
+		before, after := fmt.Sprint("before ", i), fmt.Sprint("after ", i)
+		t.send(s, before)
+		latest := t.receiver(topic, fmt.Sprint("latest ", i), memstreamer.StreamFromLatest())
+		t.send(s, after)
+		t.take(latest, after)
+	}
+	for i := range 3 {
+		t.take(t.receiver(topic, fmt.Sprint("oldest ", i)), "before 0", "after 0", "before 1")
+	}
+}
+
+func recvWaits(t *trial) {
+	topic := t.topic("orders")
+	s, elsewhere := t.sender(topic), t.sender(t.topic("invoices"))
+	calls := t.park(t.Context(), t.receiver(topic, "a"), t.receiver(topic, "b"), t.receiver(topic, "c"))
+	t.send(elsewhere, "not for them")
+	t.send(s, "awaited")
+	for _, c := range calls {
+		t.received(c, "awaited")
+	}
+
+	r := t.receiver(topic, "d")
+	t.take(r, "awaited")
+	c := t.park(t.Context(), r)[0]
+	t.send(s, "awaited again")
+	t.received(c, "awaited again")
+}
+
+func eventIsWhatWasSent(t *trial) {
+	topic := t.topic("orders")
+	s, r, other := t.sender(topic), t.receiver(topic, "a"), t.receiver(topic, "b")
+	for _, sent := range []struct {
+		foreignID  string
+		statusType int
+	}{
+		{"order-1", 1},
+		{"", 0},
+		{"Größe 注文 🙂\r\n\x00", -1},
+		{"the largest", math.MaxInt},
+		{"the smallest", math.MinInt},
+	} {
+		if err := s.Send(t.Context(), sent.foreignID, sent.statusType, nil); err != nil {
+			t.Fatalf("Send of %+v: %v", sent, err)
+		}
+		e, _ := t.recv(r, sent.foreignID)
+		if e.Type != sent.statusType {
+			t.Errorf("event %q has type %d, not %d", sent.foreignID, e.Type, sent.statusType)
+		}
+		if e.CreatedAt.IsZero() {
+			t.Errorf("event %q has no CreatedAt", sent.foreignID)
+		}
+		again, ack := t.recv(r, sent.foreignID)
+		t.same(again, e)
+		t.ack(ack)
+		elsewhere, ack := t.recv(other, sent.foreignID)
+		t.same(elsewhere, e)
+		t.ack(ack)
+	}
+}
+
+// same sees that two deliveries are of one event.
+func (t *trial) same(got, want *memstreamer.Event) {
+	t.Helper()
+	if got.ID != want.ID || got.ForeignID != want.ForeignID || got.Type != want.Type || !got.CreatedAt.Equal(want.CreatedAt) {
+		t.Errorf("an event was delivered as %+v and as %+v", *want, *got)
+	}
+	t.sameHeaders(got.Headers, want.Headers)
+}
+
+func (t *trial) sameHeaders(got, want map[memstreamer.Header]string) {
+	t.Helper()
+	if !maps.Equal(got, want) || (got == nil) != (want == nil) {
+		t.Errorf("the headers are %#v, not %#v", got, want)
+	}
+}
+
+func idsWithoutGaps(t *trial) {
+	topics := []string{t.topic("orders"), t.topic("invoices")}
+	senders := []memstreamer.EventSender{t.sender(topics[0]), t.sender(topics[1])}
+	closed := t.sender(topics[0])
+	t.close("sender", closed)
+	for i := range 10 {
+		t.send(senders[i%2], fmt.Sprint("event ", i))
+		if err := senders[i%2].Send(t.cancelled(), "refused", 1, nil); err == nil {
+			t.Errorf("Send with a context that is done returned no error")
+		}
+		if err := closed.Send(t.Context(), "refused", 1, nil); err == nil {
+			t.Errorf("Send after Close returned no error")
+		}
+	}
+	receivers := []memstreamer.EventReceiver{t.receiver(topics[0], "a"), t.receiver(topics[1], "a")}
+	for i := range 10 {
+		e, ack := t.recv(receivers[i%2], fmt.Sprint("event ", i))
+		if e.ID != int64(i+1) {
+			t.Errorf("event %d of a new streamer has ID %d", i+1, e.ID)
+		}
+		t.ack(ack)
+	}
+}
+
+// wakesAtOnce hands a thousand events, one by one, to a Recv that waits, and
+// gives all of them the time of one: what polls takes too long.
+func wakesAtOnce(t *trial) {
+	topic := t.topic("orders")
+	s := t.sender(topic)
+	r := t.receiver(topic, "a", memstreamer.WithReceiverPollFrequency(time.Hour))
+	const events = 1000
+	late := time.After(t.deadline)
+	for i := range events {
+		c := t.start(t.Context(), r)
+		t.send(s, fmt.Sprint("event ", i))
+		select {
+		case <-c.done:
+		case <-late:
+			t.Fatalf("%d of %d events, handed over one by one, took %v", i, events, t.deadline)
+		}
+		_, ack := t.received(c, fmt.Sprint("event ", i))
+		t.ack(ack)
+	}
+}

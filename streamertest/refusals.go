@@ -1,0 +1,25 @@
+package streamertest
+
+import (
+	"strings"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func refusesEmpty(t *trial) {
+	topic := t.topic("orders")
+	latest := memstreamer.StreamFromLatest()
+	t.names("NewSender", t.refusedSender(t.Context(), ""), "topic")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), "", "a"), "topic")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, ""), "name")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, "a", nil), "option")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, "a", latest, nil), "option")
+}
+
+// names sees that an error says what was wrong.
+func (t *trial) names(what string, err error, word string) {
+	t.Helper()
+	if !strings.Contains(err.Error(), word) {
+		t.Errorf("%s returned the error %q, which does not name the %s", what, err, word)
+	}
+}

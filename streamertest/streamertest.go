@@ -1,0 +1,153 @@
+// Package streamertest puts an implementation of memstreamer's contract to the
+// test.
+//
+//	func TestContract(t *testing.T) {
+//		streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
+//			return memstreamer.New()
+//		}, streamertest.InMemory())
+//	}
+//
+// Each line of the contract is a subtest or a few, and an implementation that
+// breaks it fails there. What must happen is waited for up to a deadline, and
+// returns as soon as it has. What must not happen is shown, wherever that can
+// be, by what comes after it: an event that must not arrive would have come
+// before one that is sent later. What is left of waiting for nothing takes
+// [WithQuiet] a time.
+package streamertest
+
+import (
+	"context"
+	"crypto/rand"
+	"runtime/pprof"
+	"testing"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Run runs the suite, a subtest for each promise of the contract, on what
+// newStreamer returns.
+//
+// newStreamer is called once for each subtest, with that subtest's t, and
+// returns a streamer for it alone. Streamers may share a server and its log,
+// unless [InMemory] is given: each subtest has topics of its own. Where the
+// streamer has a Close method that returns an error, Run tests that too and
+// closes the streamer when the subtest ends; what else there is to release
+// belongs into t.Cleanup. The subtests run one after another, and leave no
+// goroutine of their own behind when they pass.
+//
+// An option that is nil or was given a bad value fails t.
+func Run(t *testing.T, newStreamer func(t *testing.T) memstreamer.EventStreamer, opts ...Option) {
+	t.Helper()
+	c, err := resolve(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range contract {
+		t.Run(p.name, func(t *testing.T) {
+			p.try(t, c, func() memstreamer.EventStreamer { return newStreamer(t) })
+		})
+	}
+}
+
+// promise is one thing that the contract promises, and the check of it.
+type promise struct {
+	name  string
+	check func(*trial)
+	needs need
+}
+
+// need is what a promise asks of the implementation, beyond the interface.
+type need int
+
+const (
+	nothing  need = iota
+	closing       // a Close of the streamer
+	inMemory      // InMemory
+)
+
+// try checks p. It takes a testing.TB, and makes no subtests, so that a test of
+// the suite can watch a check fail.
+func (p promise) try(tb testing.TB, c config, newStreamer func() memstreamer.EventStreamer) {
+	if p.needs == inMemory && !c.inMemory {
+		tb.Skip("promised in memory alone: see InMemory")
+	}
+	t := &trial{TB: tb, config: c, id: rand.Text()[:8]}
+	// Goroutines inherit labels, so that those of this streamer can be told from
+	// any others in the process.
+	pprof.Do(tb.Context(), pprof.Labels(goroutineLabel, t.id), func(ctx context.Context) {
+		t.open(newStreamer)
+		if p.needs == closing && t.closer == nil {
+			tb.Skip("the streamer has no Close")
+		}
+		p.check(t)
+	})
+}
+
+// contract lists the promises in the order of the contract's lines.
+var contract = []promise{
+	// 1. Order.
+	{name: "Order", check: order},
+	{name: "VisibleWhenSendReturns", check: visibleWhenSendReturns},
+	{name: "RecvWaits", check: recvWaits},
+	{name: "EventIsWhatWasSent", check: eventIsWhatWasSent},
+	{name: "IDsWithoutGaps", check: idsWithoutGaps, needs: inMemory},
+	{name: "WakesAtOnce", check: wakesAtOnce, needs: inMemory},
+
+	// 2. At least once.
+	{name: "AtLeastOnce", check: atLeastOnce},
+	{name: "UnackedGoesToNextReceiver", check: unackedGoesToNextReceiver},
+	{name: "CancelledRecvLosesNothing", check: cancelledRecvLosesNothing},
+
+	// 3. Acks.
+	{name: "AckCommits", check: ackCommits},
+	{name: "AckIsIdempotent", check: ackIsIdempotent},
+	{name: "AckFromAnyGoroutine", check: ackFromAnyGoroutine},
+	{name: "AckAfterContext", check: ackAfterContext},
+	{name: "AckAfterClose", check: ackAfterClose},
+	{name: "LateAckChangesNothing", check: lateAckChangesNothing},
+
+	// 4. Cursors.
+	{name: "CursorPerTopicAndName", check: cursorPerTopicAndName},
+	{name: "CursorSurvivesClose", check: cursorSurvivesClose},
+	{name: "SharedCursor", check: sharedCursor},
+
+	// 5. StreamFromLatest.
+	{name: "StreamFromLatestSkipsOlder", check: streamFromLatestSkipsOlder},
+	{name: "StreamFromLatestPins", check: streamFromLatestPins},
+	{name: "StreamFromLatestOnEmptyTopic", check: streamFromLatestOnEmptyTopic},
+	{name: "StreamFromLatestResumes", check: streamFromLatestResumes},
+
+	// 6. Topics.
+	{name: "TopicHeader", check: topicHeader},
+	{name: "AwkwardNames", check: awkwardNames},
+
+	// 7. Isolation.
+	{name: "IsolationOfSentHeaders", check: isolationOfSentHeaders},
+	{name: "IsolationOfReceivedEvents", check: isolationOfReceivedEvents},
+	{name: "HeadersKept", check: headersKept},
+
+	// 8. Contexts.
+	{name: "ContextFirst", check: contextFirst},
+	{name: "CancelWakesRecv", check: cancelWakesRecv},
+	{name: "CancelWakesNoOther", check: cancelWakesNoOther},
+	{name: "ForeignContexts", check: foreignContexts},
+
+	// 9. Close.
+	{name: "CloseIsIdempotent", check: closeIsIdempotent},
+	{name: "ClosedReceiver", check: closedReceiver},
+	{name: "ClosedSender", check: closedSender},
+	{name: "ClosedWakesRecv", check: closedWakesRecv},
+	{name: "ClosedStreamer", check: closedStreamer, needs: closing},
+	{name: "ClosedStreamerWakesRecv", check: closedStreamerWakesRecv, needs: closing},
+
+	// 10. Refusals.
+	{name: "RefusesEmpty", check: refusesEmpty},
+
+	// 11. Goroutines.
+	{name: "NoGoroutinesLeft", check: noGoroutinesLeft},
+	{name: "NoGoroutinesParked", check: noGoroutinesParked, needs: inMemory},
+	{name: "NoGoroutinesOnHotPath", check: noGoroutinesOnHotPath, needs: inMemory},
+
+	// All of it at once.
+	{name: "Stress", check: stress},
+}

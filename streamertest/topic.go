@@ -1,0 +1,55 @@
+package streamertest
+
+import (
+	"strings"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+func topicHeader(t *trial) {
+	own, other := t.topic("orders"), t.topic("invoices")
+	s, r, elsewhere := t.sender(own), t.receiver(own, "a"), t.receiver(other, "a")
+	to := func(topic string) map[memstreamer.Header]string {
+		return map[memstreamer.Header]string{memstreamer.HeaderTopic: topic}
+	}
+	t.sendWith(s, "by its header", to(other))
+	t.sendWith(s, "by its sender", map[memstreamer.Header]string{memstreamer.HeaderRunID: other})
+	t.sendWith(s, "empty header", to(""))
+	t.sendWith(s, "by both", to(own))
+	t.sendWith(s, "last", nil)
+	t.send(t.sender(other), "last")
+
+	t.take(elsewhere, "by its header", "last")
+	t.take(r, "by its sender", "empty header", "by both", "last")
+}
+
+// awkward are names that differ from each other, and that a broker or a file
+// system may not take as they are.
+var awkward = []string{
+	"orders", "Orders", "ORDERS", "orders ", " orders", "orders\n", "orders\x00",
+	"orders.paid", "orders paid", "orders_paid", "orders-paid", "orders/paid", `orders\paid`, "orders%2epaid", "orders:paid",
+	"*", "orders.*", "orders*", ">", "orders.>", "?", "#", "$JS.API.INFO", ".", "..", "...", "-", "_",
+	"größe", "gro\u0308ße", "注文", "заказы", "🙂",
+	strings.Repeat("long ", 60), strings.Repeat("long ", 60) + "er",
+}
+
+// awkwardNames uses them side by side, so that two which are mixed up, or one
+// which matches another, show.
+func awkwardNames(t *trial) {
+	all := t.topic("all")
+	s := t.sender(all)
+	receivers := make([]memstreamer.EventReceiver, len(awkward))
+	byName := make([]memstreamer.EventReceiver, len(awkward))
+	for i, name := range awkward {
+		receivers[i] = t.receiver(t.topic(name), name)
+		byName[i] = t.receiver(all, name)
+	}
+	for _, name := range awkward {
+		t.send(t.sender(t.topic(name)), "to "+name, "last to "+name)
+	}
+	t.send(s, "to all", "last to all")
+	for i, name := range awkward {
+		t.take(receivers[i], "to "+name, "last to "+name)
+		t.take(byName[i], "to all", "last to all")
+	}
+}

@@ -1,0 +1,247 @@
+package streamertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// trial is one check of one streamer. Its methods fail the test where the
+// streamer does not do what the contract says, and belong to the test's
+// goroutine where they do not say otherwise.
+type trial struct {
+	testing.TB
+	config
+
+	id       string // sets this trial's topics and goroutines apart
+	streamer memstreamer.EventStreamer
+	closer   io.Closer // the streamer where it has a Close, else nil
+}
+
+func (t *trial) open(newStreamer func() memstreamer.EventStreamer) {
+	t.Helper()
+	t.streamer = newStreamer()
+	if t.streamer == nil {
+		t.Fatalf("newStreamer returned nil")
+	}
+	if closer, ok := t.streamer.(io.Closer); ok {
+		t.closer = closer
+		t.Cleanup(func() { _ = closer.Close() })
+	}
+}
+
+// topic returns a name that no other trial uses.
+func (t *trial) topic(name string) string {
+	return t.id + "." + name
+}
+
+func (t *trial) sender(topic string) memstreamer.EventSender {
+	t.Helper()
+	s, err := t.streamer.NewSender(t.Context(), topic)
+	if err != nil {
+		t.Fatalf("NewSender: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func (t *trial) receiver(topic, name string, opts ...memstreamer.ReceiverOption) memstreamer.EventReceiver {
+	t.Helper()
+	r, err := t.streamer.NewReceiver(t.Context(), topic, name, opts...)
+	if err != nil {
+		t.Fatalf("NewReceiver: %v", err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+// send sends an event of each foreign ID.
+func (t *trial) send(s memstreamer.EventSender, foreignIDs ...string) {
+	t.Helper()
+	for _, foreignID := range foreignIDs {
+		t.sendWith(s, foreignID, nil)
+	}
+}
+
+func (t *trial) sendWith(s memstreamer.EventSender, foreignID string, headers map[memstreamer.Header]string) {
+	t.Helper()
+	if err := s.Send(t.Context(), foreignID, 1, headers); err != nil {
+		t.Fatalf("Send of %q: %v", foreignID, err)
+	}
+}
+
+// recv returns the next event, which must be the one of that foreign ID.
+func (t *trial) recv(r memstreamer.EventReceiver, foreignID string) (*memstreamer.Event, memstreamer.Ack) {
+	t.Helper()
+	return t.received(t.start(t.Context(), r), foreignID)
+}
+
+// take receives an event of each foreign ID, in this order, and acks it.
+func (t *trial) take(r memstreamer.EventReceiver, foreignIDs ...string) {
+	t.Helper()
+	for _, foreignID := range foreignIDs {
+		_, ack := t.recv(r, foreignID)
+		t.ack(ack)
+	}
+}
+
+func (t *trial) ack(ack memstreamer.Ack) {
+	t.Helper()
+	if err := ack(); err != nil {
+		t.Fatalf("Ack: %v", err)
+	}
+}
+
+func (t *trial) close(what string, c io.Closer) {
+	t.Helper()
+	t.within("Close of the "+what, func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("Close of the %s: %v, not nil", what, err)
+		}
+	})
+}
+
+// within runs f, which must return before the deadline.
+func (t *trial) within(what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(t.deadline):
+		t.Fatalf("%s did not return within %v", what, t.deadline)
+	}
+}
+
+// call is one Recv in a goroutine of its own.
+type call struct {
+	done chan struct{} // closed when Recv has returned what follows
+
+	event *memstreamer.Event
+	ack   memstreamer.Ack
+	err   error
+}
+
+func (c *call) String() string {
+	switch {
+	case c.err != nil:
+		return fmt.Sprintf("the error %q", c.err)
+	case c.event == nil:
+		return "no event and no error"
+	case c.ack == nil:
+		return fmt.Sprintf("event %q without its Ack", c.event.ForeignID)
+	default:
+		return fmt.Sprintf("event %q", c.event.ForeignID)
+	}
+}
+
+func (t *trial) start(ctx context.Context, r memstreamer.EventReceiver) *call {
+	c := &call{done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.event, c.ack, c.err = r.Recv(ctx)
+	}()
+	return c
+}
+
+// park starts calls of Recv that have nothing to return, and sees that they do
+// not.
+func (t *trial) park(ctx context.Context, receivers ...memstreamer.EventReceiver) []*call {
+	t.Helper()
+	calls := make([]*call, len(receivers))
+	for i, r := range receivers {
+		calls[i] = t.start(ctx, r)
+	}
+	t.parked(calls...)
+	return calls
+}
+
+// parked sees that none of the calls returns for the quiet time.
+func (t *trial) parked(calls ...*call) {
+	t.Helper()
+	<-time.After(t.quiet)
+	for _, c := range calls {
+		select {
+		case <-c.done:
+			t.Fatalf("Recv with nothing to return did not wait: it returned %s", c)
+		default:
+		}
+	}
+}
+
+// returned waits for the call to return. Unlike other methods it may be called
+// from any goroutine.
+func (t *trial) returned(c *call) error {
+	select {
+	case <-c.done:
+	case <-time.After(t.deadline):
+		return fmt.Errorf("after %v, Recv has not returned", t.deadline)
+	}
+	if c.err == nil && (c.event == nil || c.ack == nil) {
+		return fmt.Errorf("what Recv returned is %s", c)
+	}
+	return nil
+}
+
+// received returns what the call did, which must be the event of that foreign ID.
+func (t *trial) received(c *call, foreignID string) (*memstreamer.Event, memstreamer.Ack) {
+	t.Helper()
+	if err := t.returned(c); err != nil {
+		t.Fatalf("waiting for event %q: %v", foreignID, err)
+	}
+	if c.err != nil || c.event.ForeignID != foreignID {
+		t.Fatalf("Recv returned %s, not event %q", c, foreignID)
+	}
+	return c.event, c.ack
+}
+
+// failed sees that the call returned the error want.
+func (t *trial) failed(c *call, want error) {
+	t.Helper()
+	if err := t.returned(c); err != nil {
+		t.Fatalf("waiting for error %q: %v", want, err)
+	}
+	t.is("Recv", c.err, want)
+}
+
+// is sees that what was called returned the error want.
+func (t *trial) is(what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s returned the error %v, not %q", what, err, want)
+	}
+}
+
+// refusedSender returns the error of a NewSender that must fail.
+func (t *trial) refusedSender(ctx context.Context, topic string) error {
+	t.Helper()
+	s, err := t.streamer.NewSender(ctx, topic)
+	t.refused("NewSender", s != nil, err)
+	return err
+}
+
+// refusedReceiver returns the error of a NewReceiver that must fail.
+func (t *trial) refusedReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) error {
+	t.Helper()
+	r, err := t.streamer.NewReceiver(ctx, topic, name, opts...)
+	t.refused("NewReceiver", r != nil, err)
+	return err
+}
+
+func (t *trial) refused(what string, made bool, err error) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("%s returned no error", what)
+	}
+	if made {
+		t.Errorf("%s returned something that is not nil beside its error", what)
+	}
+}
