@@ -8,36 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/enginetest"
 )
 
 // The types of an engine that has never heard of this package.
 type (
-	engineHeader string
-	engineEvent  struct {
-		ID        int64
-		ForeignID string
-		Type      int
-		Headers   map[engineHeader]string
-		CreatedAt time.Time
-	}
-	engineAck             func() error
-	engineReceiverOptions struct {
-		PollFrequency    time.Duration
-		StreamFromLatest bool
-	}
-	engineReceiverOption func(*engineReceiverOptions)
-	engineStreamer       interface {
-		NewSender(ctx context.Context, topic string) (engineSender, error)
-		NewReceiver(ctx context.Context, topic string, name string, opts ...engineReceiverOption) (engineReceiver, error)
-	}
-	engineSender interface {
-		Send(ctx context.Context, foreignID string, statusType int, headers map[engineHeader]string) error
-		Close() error
-	}
-	engineReceiver interface {
-		Recv(ctx context.Context) (*engineEvent, engineAck, error)
-		Close() error
-	}
+	engineStreamer       = enginetest.EventStreamer
+	engineSender         = enginetest.EventSender
+	engineReceiver       = enginetest.EventReceiver
+	engineReceiverOption = enginetest.ReceiverOption
+	engineHeader         = enginetest.Header
+	engineEvent          = enginetest.Event
+	engineAck            = enginetest.Ack
 	engineConnectorEvent struct {
 		ID        string
 		ForeignID string
@@ -109,8 +91,8 @@ func TestAsAppliesTheEnginesOptions(t *testing.T) {
 	send(t, newSender(t, s, "orders"), "before")
 	view := memstreamer.As[engineStreamer](s)
 	receiver, err := view.NewReceiver(t.Context(), "orders", "step",
-		func(o *engineReceiverOptions) { o.PollFrequency = time.Second },
-		func(o *engineReceiverOptions) {
+		func(o *enginetest.ReceiverOptions) { o.PollFrequency = time.Second },
+		func(o *enginetest.ReceiverOptions) {
 			require.Equal(t, time.Second, o.PollFrequency)
 			o.StreamFromLatest = true
 		})

@@ -58,7 +58,7 @@ func ExampleAs() {
 		panic(err)
 	}
 	fmt.Printf("%T %s", event, event.Headers["run_id"])
-	// Output: *memstreamer_test.engineEvent a1
+	// Output: *enginetest.Event a1
 }
 
 func ExampleStreamFromLatest() {

@@ -18,10 +18,29 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/baseline"
+	"github.com/memstreamer/memstreamer/internal/enginetest"
+	"github.com/memstreamer/memstreamer/streamertest"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
+}
+
+func TestContract(t *testing.T) {
+	for name, newStreamer := range map[string]func() memstreamer.EventStreamer{
+		"direct":    func() memstreamer.EventStreamer { return memstreamer.New() },
+		"retention": func() memstreamer.EventStreamer { return memstreamer.New(memstreamer.WithRetention(time.Hour)) },
+		"As": func() memstreamer.EventStreamer {
+			return enginetest.Through(memstreamer.New())
+		},
+		"As of another EventStreamer": func() memstreamer.EventStreamer {
+			return enginetest.Through(foreign{memstreamer.New()})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			streamertest.Run(t, func(*testing.T) memstreamer.EventStreamer { return newStreamer() }, streamertest.InMemory())
+		})
+	}
 }
 
 func newSender(t testing.TB, s memstreamer.EventStreamer, topic string) memstreamer.EventSender {
