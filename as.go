@@ -26,19 +26,10 @@ func As[
 	S senderShape[H],
 	R receiverShape[E, A],
 	RO ~func(*O),
-	E ~struct {
-		ID        int64
-		ForeignID string
-		Type      int
-		Headers   map[H]string
-		CreatedAt time.Time
-	},
+	E eventShape[H],
 	A ~func() error,
 	H ~string,
-	O ~struct {
-		PollFrequency    time.Duration
-		StreamFromLatest bool
-	},
+	O optionsShape,
 ](s EventStreamer) ES {
 	if s == nil {
 		panic("memstreamer: As: the streamer is nil")
@@ -63,6 +54,25 @@ type receiverShape[E, A any] interface {
 	Close() error
 }
 
+// eventShape is an engine's type of [Event].
+type eventShape[H ~string] interface {
+	~struct {
+		ID        int64
+		ForeignID string
+		Type      int
+		Headers   map[H]string
+		CreatedAt time.Time
+	}
+}
+
+// optionsShape is an engine's type of [ReceiverOptions].
+type optionsShape interface {
+	~struct {
+		PollFrequency    time.Duration
+		StreamFromLatest bool
+	}
+}
+
 // mustBe returns view as I, an interface of the engine's. The constraints made
 // sure of the contract's methods, so an assertion that fails names a method
 // beyond them.
@@ -79,19 +89,10 @@ type streamerView[
 	S senderShape[H],
 	R receiverShape[E, A],
 	RO ~func(*O),
-	E ~struct {
-		ID        int64
-		ForeignID string
-		Type      int
-		Headers   map[H]string
-		CreatedAt time.Time
-	},
+	E eventShape[H],
 	A ~func() error,
 	H ~string,
-	O ~struct {
-		PollFrequency    time.Duration
-		StreamFromLatest bool
-	},
+	O optionsShape,
 ] struct{ streamer EventStreamer }
 
 func (v streamerView[S, R, RO, E, A, H, O]) NewSender(ctx context.Context, topic string) (s S, err error) {
@@ -142,13 +143,7 @@ func (v senderView[H]) Send(ctx context.Context, foreignID string, statusType in
 // StreamConstructor's, own is that receiver, and events are unpacked into the
 // engine's types at once.
 type receiverView[
-	E ~struct {
-		ID        int64
-		ForeignID string
-		Type      int
-		Headers   map[H]string
-		CreatedAt time.Time
-	},
+	E eventShape[H],
 	A ~func() error,
 	H ~string,
 ] struct {

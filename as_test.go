@@ -2,6 +2,7 @@ package memstreamer_test
 
 import (
 	"context"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -195,4 +196,10 @@ func TestAsRefusesMoreThanTheContract(t *testing.T) {
 			t.Error("no panic")
 		})
 	}
+}
+
+func TestAsRejectsAnotherShape(t *testing.T) {
+	output, err := exec.CommandContext(t.Context(), "go", "build", "./testdata/othershape").CombinedOutput()
+	require.Error(t, err, "it compiles")
+	require.Contains(t, string(output), "(type event) does not satisfy memstreamer.eventShape")
 }

@@ -45,13 +45,7 @@ const connectorTopic = "connector"
 // those of [New], and with [WithRetention] an event's age is counted from when
 // it was added and not from its CreatedAt. It panics for an option that is nil
 // or that was given a nil value.
-func NewConnector[E ~struct {
-	ID        string
-	ForeignID string
-	Type      string
-	Headers   map[string]string
-	CreatedAt time.Time
-}](events []E, opts ...Option) *Connector {
+func NewConnector[E connectorEventShape](events []E, opts ...Option) *Connector {
 	s := newStreamConstructor(resolve("NewConnector", opts))
 	c := &Connector{streamer: s, sender: s.openSenderLocked(connectorTopic)}
 	converted := make([]ConnectorEvent, len(events))
@@ -61,6 +55,17 @@ func NewConnector[E ~struct {
 	// Only a connector that was closed refuses.
 	_ = c.Append(converted...)
 	return c
+}
+
+// connectorEventShape is an engine's type of [ConnectorEvent].
+type connectorEventShape interface {
+	~struct {
+		ID        string
+		ForeignID string
+		Type      string
+		Headers   map[string]string
+		CreatedAt time.Time
+	}
 }
 
 // Append adds events, in order, which every consumer can see once Append has
@@ -145,13 +150,7 @@ func unpackConnectorEvent(e entry) ConnectorEvent {
 func AsConnector[
 	CC connectorShape[R],
 	R receiverShape[E, A],
-	E ~struct {
-		ID        string
-		ForeignID string
-		Type      string
-		Headers   map[string]string
-		CreatedAt time.Time
-	},
+	E connectorEventShape,
 	A ~func() error,
 ](c *Connector) CC {
 	if c == nil {
@@ -167,13 +166,7 @@ type connectorShape[R any] interface {
 
 type connectorView[
 	R receiverShape[E, A],
-	E ~struct {
-		ID        string
-		ForeignID string
-		Type      string
-		Headers   map[string]string
-		CreatedAt time.Time
-	},
+	E connectorEventShape,
 	A ~func() error,
 ] struct{ connector *Connector }
 
@@ -186,13 +179,7 @@ func (v connectorView[R, E, A]) Make(ctx context.Context, consumerName string) (
 }
 
 type consumerView[
-	E ~struct {
-		ID        string
-		ForeignID string
-		Type      string
-		Headers   map[string]string
-		CreatedAt time.Time
-	},
+	E connectorEventShape,
 	A ~func() error,
 ] struct{ ConnectorConsumer }
 
