@@ -130,8 +130,7 @@ func (s *StreamConstructor) openReceiver(topic, name string, o ReceiverOptions) 
 	t := s.topicLocked(topic)
 	t.open++
 	c := s.openCursorLocked(t, name, o.StreamFromLatest, now)
-	s.settleLocked(t)
-	s.sweepLocked(now)
+	s.sweepLocked(t, now)
 	return &receiver{streamer: s, cursor: c}, nil
 }
 
@@ -167,8 +166,7 @@ func (s *StreamConstructor) appendLocked(t *topic, e entry) {
 	s.lastID++
 	e.id = s.lastID
 	t.log.append(e)
-	s.settleLocked(t)
-	s.sweepLocked(e.added)
+	s.sweepLocked(t, e.added)
 }
 
 type sender struct {
@@ -221,8 +219,7 @@ func (s *sender) Close() error {
 	}
 	s.closed = true
 	s.topic.open--
-	s.streamer.settleLocked(s.topic)
-	s.streamer.sweepLocked(now)
+	s.streamer.sweepLocked(s.topic, now)
 	return nil
 }
 
@@ -283,10 +280,7 @@ func (r *receiver) ack(position, id int64) error {
 	r.streamer.mu.Lock()
 	defer r.streamer.mu.Unlock()
 	r.cursor.ackLocked(position, id)
-	if r.cursor.open > 0 {
-		r.streamer.settleLocked(r.cursor.topic)
-	}
-	r.streamer.sweepLocked(now)
+	r.streamer.sweepLocked(r.cursor.topic, now)
 	return nil
 }
 
@@ -313,8 +307,7 @@ func (r *receiver) Close() error {
 	t.changed.Broadcast()
 	t.open--
 	r.streamer.closeCursorLocked(r.cursor, now)
-	r.streamer.settleLocked(t)
-	r.streamer.sweepLocked(now)
+	r.streamer.sweepLocked(t, now)
 	return nil
 }
 

@@ -39,32 +39,13 @@ func (r *retention) expired(since, now time.Duration) bool {
 	return now-since > r.period
 }
 
-// settleLocked has to follow every change to what keeps t or its oldest event.
-// It forgets a topic that nothing keeps, so t must not have been forgotten
-// before.
-func (s *StreamConstructor) settleLocked(t *topic) {
+// sweepLocked has to follow every change to t, its log or its cursors. It drops
+// what has expired in any topic, the oldest first, up to the limit.
+func (s *StreamConstructor) sweepLocked(t *topic, now time.Duration) {
 	if s.retention.period == 0 {
 		return
 	}
-	waiting := t.log.kept() > 0 && t.log.oldest().holders == 0
-	switch {
-	case waiting && t.place < 0:
-		heap.Push(&s.retention.expiring, t)
-	case waiting:
-		heap.Fix(&s.retention.expiring, t.place)
-	case t.place >= 0:
-		heap.Remove(&s.retention.expiring, t.place)
-	}
-	if t.log.kept() == 0 && len(t.cursors) == 0 && t.open == 0 {
-		delete(s.topics, t.name)
-	}
-}
-
-// sweepLocked drops what has expired, the oldest first, up to the limit.
-func (s *StreamConstructor) sweepLocked(now time.Duration) {
-	if s.retention.period == 0 {
-		return
-	}
+	s.settleLocked(t)
 	for range sweepLimit {
 		if len(s.retention.expiring) == 0 {
 			break
@@ -87,6 +68,24 @@ func (s *StreamConstructor) sweepLocked(now time.Duration) {
 		}
 		s.forgetLocked(c)
 		s.settleLocked(c.topic)
+	}
+}
+
+// settleLocked puts t among the expiring topics where only its age keeps its
+// oldest event, and nowhere otherwise. It forgets a topic that nothing keeps.
+func (s *StreamConstructor) settleLocked(t *topic) {
+	expires := t.log.kept() > 0 && t.log.oldest().holders == 0
+	switch {
+	case expires && t.place < 0:
+		heap.Push(&s.retention.expiring, t)
+	case expires:
+		heap.Fix(&s.retention.expiring, t.place)
+	case t.place >= 0:
+		heap.Remove(&s.retention.expiring, t.place)
+	}
+	// An ack may come from before t was forgotten, when the name is another's.
+	if t.log.kept() == 0 && len(t.cursors) == 0 && t.open == 0 && s.topics[t.name] == t {
+		delete(s.topics, t.name)
 	}
 }
 
