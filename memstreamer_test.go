@@ -62,10 +62,12 @@ func send(t testing.TB, s memstreamer.EventSender, foreignID string) {
 	require.NoError(t, s.Send(t.Context(), foreignID, 1, nil))
 }
 
-// recv receives and acks one event.
+// recv receives and acks one event. It fails where there is none, in time.
 func recv(t testing.TB, r memstreamer.EventReceiver) *memstreamer.Event {
 	t.Helper()
-	event, ack, err := r.Recv(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	event, ack, err := r.Recv(ctx)
 	require.NoError(t, err)
 	require.NoError(t, ack())
 	return event
