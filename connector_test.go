@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
@@ -75,11 +76,11 @@ func TestConnectorConsumerParks(t *testing.T) {
 			for {
 				event, ack, err := consumer.Recv(t.Context())
 				if err != nil {
-					require.ErrorIs(t, err, memstreamer.ErrClosed)
+					assert.ErrorIs(t, err, memstreamer.ErrClosed)
 					close(got)
 					return
 				}
-				require.NoError(t, ack())
+				assert.NoError(t, ack())
 				got <- event.ID
 			}
 		}()

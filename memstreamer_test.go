@@ -195,12 +195,12 @@ func TestSpinningReceiversAreNotParked(t *testing.T) {
 func TestParkedRecvWakesOnSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstreamer.New()
-		r := newReceiver(t, s, "orders", "step")
-		got := make(chan string)
-		go func() { got <- recv(t, r).ForeignID }()
-		synctest.Wait()
-		send(t, newSender(t, s, "orders"), "7")
-		require.Equal(t, "7", <-got)
+		sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
+		go func() {
+			synctest.Wait() // until Recv is parked
+			assert.NoError(t, sender.Send(t.Context(), "7", 1, nil))
+		}()
+		require.Equal(t, "7", recv(t, r).ForeignID)
 	})
 }
 
@@ -291,7 +291,7 @@ func TestCancelRacesSend(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var race sync.WaitGroup
 		race.Go(cancel)
-		race.Go(func() { send(t, sender, fmt.Sprint(i)) })
+		race.Go(func() { assert.NoError(t, sender.Send(t.Context(), fmt.Sprint(i), 1, nil)) })
 		event, ack, err := r.Recv(ctx)
 		if err != nil {
 			require.Equal(t, context.Canceled, err)

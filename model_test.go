@@ -167,7 +167,7 @@ func TestStress(t *testing.T) {
 			other := newSender(t, s, "other")
 			for i := range events {
 				if i%3 == 0 {
-					send(t, sender, fmt.Sprint(i))
+					assert.NoError(t, sender.Send(t.Context(), fmt.Sprint(i), 1, nil))
 					continue
 				}
 				headers := map[memstreamer.Header]string{memstreamer.HeaderTopic: topic}

@@ -71,7 +71,7 @@ func TestStatsAreConsistent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	busy.Go(func() {
 		for ctx.Err() == nil {
-			send(t, sender, "")
+			assert.NoError(t, sender.Send(t.Context(), "", 1, nil))
 		}
 	})
 	busy.Go(func() {
