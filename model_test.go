@@ -161,10 +161,9 @@ func TestStress(t *testing.T) {
 	s := memstreamer.New()
 	var workers sync.WaitGroup
 	for _, topic := range topics {
+		sender, other := newSender(t, s, topic), newSender(t, s, "other")
 		workers.Go(func() {
 			// Each event goes out by the sender of another topic, at times.
-			sender := newSender(t, s, topic)
-			other := newSender(t, s, "other")
 			for i := range events {
 				if i%3 == 0 {
 					assert.NoError(t, sender.Send(t.Context(), fmt.Sprint(i), 1, nil))
@@ -181,8 +180,8 @@ func TestStress(t *testing.T) {
 			acked := 0
 			for worker := range 2 {
 				random := rand.New(rand.NewPCG(uint64(name), uint64(worker)))
+				r := newReceiver(t, s, topic, fmt.Sprint(name))
 				workers.Go(func() {
-					r := newReceiver(t, s, topic, fmt.Sprint(name))
 					for unfinished.Err() == nil {
 						ctx, cancel := context.WithCancel(unfinished)
 						if random.IntN(4) == 0 {
@@ -215,7 +214,8 @@ func TestStress(t *testing.T) {
 
 						if random.IntN(8) == 0 {
 							assert.NoError(t, r.Close())
-							r = newReceiver(t, s, topic, fmt.Sprint(name))
+							r, err = s.NewReceiver(t.Context(), topic, fmt.Sprint(name))
+							assert.NoError(t, err)
 						}
 					}
 				})
