@@ -72,24 +72,28 @@ func noGoroutinesParked(t *trial) {
 func noGoroutinesOnHotPath(t *trial) {
 	topic := t.topic("orders")
 	s, r := t.sender(topic), t.receiver(topic, "a")
-	const events = 200
-	hot := func() (started uint64) {
-		before := goroutinesStarted()
-		for range events {
-			t.send(s, "event")
-		}
-		for range events {
-			_, ack, err := r.Recv(t.Context())
-			if err != nil {
-				t.Fatalf("Recv: %v", err)
-			}
-			t.ack(ack)
-		}
-		return goroutinesStarted() - before
-	}
-	const times = 5
+	const times, events = 5, 100
 	for range times {
-		if hot() < events {
+		before := goroutinesStarted()
+		t.within("Send and Recv of events", func() {
+			for range events {
+				if err := s.Send(t.Context(), "event", 1, nil); err != nil {
+					t.Errorf("Send: %v", err)
+					return
+				}
+			}
+			for range events {
+				_, ack, err := r.Recv(t.Context())
+				if err != nil || ack == nil {
+					t.Errorf("Recv of an event returned the error %v", err)
+					return
+				}
+				if err := ack(); err != nil {
+					t.Errorf("Ack: %v", err)
+				}
+			}
+		})
+		if goroutinesStarted()-before < events {
 			return
 		}
 	}

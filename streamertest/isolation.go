@@ -45,6 +45,20 @@ func isolationOfReceivedEvents(t *trial) {
 	t.sameHeaders(headers, original.Headers)
 }
 
+// sameHeaders sees that an event has the headers want, and names one that differs.
+func (t *trial) sameHeaders(got, want map[memstreamer.Header]string) {
+	t.Helper()
+	if len(got) != len(want) || (got == nil) != (want == nil) {
+		t.Errorf("an event has %d headers (nil: %t), not %d (nil: %t)", len(got), got == nil, len(want), want == nil)
+	}
+	for name, value := range want {
+		if has, present := got[name]; !present || has != value {
+			t.Errorf("header %q of an event is %.40q (present: %t), not %.40q", name, has, present, value)
+			return
+		}
+	}
+}
+
 func headersKept(t *trial) {
 	many := make(map[memstreamer.Header]string)
 	for i := range 300 {

@@ -1,9 +1,10 @@
 package streamertest
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
@@ -13,26 +14,20 @@ import (
 // each receiver to get its topic's events in the order of the log, whether it
 // was there before them or not.
 func order(t *trial) {
-	topics := []string{t.topic("orders"), t.topic("invoices")}
-	senders := []memstreamer.EventSender{t.sender(topics[0]), t.sender(topics[1]), t.sender(topics[0])}
-	receivers := [][]memstreamer.EventReceiver{
-		{t.receiver(topics[0], "early")},
-		{t.receiver(topics[1], "early")},
-	}
+	orders, invoices := t.topic("orders"), t.topic("invoices")
+	senders := []memstreamer.EventSender{t.sender(orders), t.sender(invoices), t.sender(orders)}
+	early := []memstreamer.EventReceiver{t.receiver(orders, "early"), t.receiver(invoices, "early too")}
 	var sent []string
 	for i := range 30 {
 		sent = append(sent, fmt.Sprint("event ", i))
 		t.send(senders[i%len(senders)], sent[i])
 	}
-	for i, topic := range topics {
-		receivers[i] = append(receivers[i], t.receiver(topic, "late"))
-	}
+	late := []memstreamer.EventReceiver{t.receiver(orders, "late"), t.receiver(invoices, "late too")}
 
-	for place := range receivers[0] {
+	for _, receivers := range [][]memstreamer.EventReceiver{early, late} {
 		var last int64
 		for i, foreignID := range sent {
-			topic := i % len(senders) % len(topics)
-			e, ack := t.recv(receivers[topic][place], foreignID)
+			e, ack := t.recv(receivers[i%len(senders)%len(receivers)], foreignID)
 			if e.ID <= last {
 				t.Errorf("event %q has ID %d, after one sent earlier with ID %d", foreignID, e.ID, last)
 			}
@@ -112,16 +107,10 @@ func eventIsWhatWasSent(t *trial) {
 func (t *trial) same(got, want *memstreamer.Event) {
 	t.Helper()
 	if got.ID != want.ID || got.ForeignID != want.ForeignID || got.Type != want.Type || !got.CreatedAt.Equal(want.CreatedAt) {
-		t.Errorf("an event was delivered as %+v and as %+v", *want, *got)
+		t.Errorf("an event was delivered with ID, ForeignID, Type and CreatedAt %d, %q, %d, %v and with %d, %q, %d, %v",
+			want.ID, want.ForeignID, want.Type, want.CreatedAt, got.ID, got.ForeignID, got.Type, got.CreatedAt)
 	}
 	t.sameHeaders(got.Headers, want.Headers)
-}
-
-func (t *trial) sameHeaders(got, want map[memstreamer.Header]string) {
-	t.Helper()
-	if !maps.Equal(got, want) || (got == nil) != (want == nil) {
-		t.Errorf("the headers are %#v, not %#v", got, want)
-	}
 }
 
 func idsWithoutGaps(t *trial) {
@@ -148,23 +137,48 @@ func idsWithoutGaps(t *trial) {
 	}
 }
 
-// wakesAtOnce hands a thousand events, one by one, to a Recv that waits, and
-// gives all of them the time of one: what polls takes too long.
+// wakesAtOnce hands one event to and fro between two topics. Each time the Recv
+// on the other side is waiting for it, and all of it gets the time of one thing
+// that must happen: what polls takes too long.
 func wakesAtOnce(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
-	r := t.receiver(topic, "a", memstreamer.WithReceiverPollFrequency(time.Hour))
-	const events = 1000
-	late := time.After(t.deadline)
-	for i := range events {
-		c := t.start(t.Context(), r)
-		t.send(s, fmt.Sprint("event ", i))
-		select {
-		case <-c.done:
-		case <-late:
-			t.Fatalf("%d of %d events, handed over one by one, took %v", i, events, t.deadline)
+	const handoffs = 2000
+	ping, pong := t.topic("ping"), t.topic("pong")
+	toPing, toPong := t.sender(ping), t.sender(pong)
+	hourly := memstreamer.WithReceiverPollFrequency(time.Hour)
+	pings, pongs := t.receiver(ping, "a", hourly), t.receiver(pong, "a", hourly)
+
+	var done atomic.Int64
+	errs := make(chan error, 2)
+	relay := func(from memstreamer.EventReceiver, to memstreamer.EventSender) {
+		for range handoffs / 2 {
+			c := t.start(t.Context(), from)
+			err := t.returned(c)
+			if err == nil {
+				err = c.err
+			}
+			if err == nil {
+				err = errors.Join(c.ack(), to.Send(t.Context(), "ball", 1, nil))
+			}
+			if err != nil {
+				errs <- err
+				return
+			}
+			done.Add(1)
 		}
-		_, ack := t.received(c, fmt.Sprint("event ", i))
-		t.ack(ack)
+		errs <- nil
+	}
+	go relay(pings, toPong)
+	go relay(pongs, toPing)
+	t.send(toPing, "ball")
+	late := time.After(t.deadline)
+	for range 2 {
+		select {
+		case err := <-errs:
+			if err != nil {
+				t.Fatalf("handing over an event: %v", err)
+			}
+		case <-late:
+			t.Fatalf("%d of %d hand-offs took %v", done.Load(), handoffs, t.deadline)
+		}
 	}
 }

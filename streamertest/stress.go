@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -71,11 +72,12 @@ func stress(t *trial) {
 	}
 }
 
-// sendAll sends numbered events. It changes the one map that it has for their
-// headers from one to the next.
+// sendAll sends numbered events, and changes the one map that it has for their
+// headers from each to the next.
 func sendAll(ctx context.Context, s memstreamer.EventSender, who string) error {
 	headers := make(map[memstreamer.Header]string)
 	for i := range stressEvents {
+		runtime.Gosched() // or the readers find all of them there, and never wait
 		headers[memstreamer.HeaderRunID] = fmt.Sprint(i)
 		if err := s.Send(ctx, who, i, headers); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("%s: Send: %w", who, err)

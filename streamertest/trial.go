@@ -40,9 +40,17 @@ func (t *trial) topic(name string) string {
 	return t.id + "." + name
 }
 
+// soon returns a context that ends with the deadline. It may end before what was
+// made with it is used: it belongs to the one call.
+func (t *trial) soon() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), t.deadline)
+}
+
 func (t *trial) sender(topic string) memstreamer.EventSender {
 	t.Helper()
-	s, err := t.streamer.NewSender(t.Context(), topic)
+	ctx, cancel := t.soon()
+	defer cancel()
+	s, err := t.streamer.NewSender(ctx, topic)
 	if err != nil {
 		t.Fatalf("NewSender: %v", err)
 	}
@@ -52,7 +60,9 @@ func (t *trial) sender(topic string) memstreamer.EventSender {
 
 func (t *trial) receiver(topic, name string, opts ...memstreamer.ReceiverOption) memstreamer.EventReceiver {
 	t.Helper()
-	r, err := t.streamer.NewReceiver(t.Context(), topic, name, opts...)
+	ctx, cancel := t.soon()
+	defer cancel()
+	r, err := t.streamer.NewReceiver(ctx, topic, name, opts...)
 	if err != nil {
 		t.Fatalf("NewReceiver: %v", err)
 	}
@@ -70,7 +80,9 @@ func (t *trial) send(s memstreamer.EventSender, foreignIDs ...string) {
 
 func (t *trial) sendWith(s memstreamer.EventSender, foreignID string, headers map[memstreamer.Header]string) {
 	t.Helper()
-	if err := s.Send(t.Context(), foreignID, 1, headers); err != nil {
+	ctx, cancel := t.soon()
+	defer cancel()
+	if err := s.Send(ctx, foreignID, 1, headers); err != nil {
 		t.Fatalf("Send of %q: %v", foreignID, err)
 	}
 }
