@@ -153,6 +153,13 @@ func TestPageEscapesNames(t *testing.T) {
 	require.NotContains(t, page, "<img")
 }
 
+func TestPageOfAnEmptyStreamer(t *testing.T) {
+	page := body(t, get(t, memstreamer.New(), "/"))
+	require.Contains(t, page, "No receivers.")
+	require.Contains(t, page, "No topics.")
+	require.NotContains(t, page, "<table>")
+}
+
 // many is a streamer with n receivers, each on a topic of its own and further
 // behind than the one before.
 func many(n int) metrics.Streamer {
