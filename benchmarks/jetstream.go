@@ -1,0 +1,158 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/baseline"
+)
+
+const natsModule = "github.com/nats-io/nats-server/v2"
+
+const (
+	streamName    = "events"
+	subjectPrefix = streamName + "."
+)
+
+// jetStream is a server in this process, one stream in its memory, and one
+// connection to it that is no socket.
+type jetStream struct {
+	server   *server.Server
+	storeDir string // must exist, and stays empty
+	conn     *nats.Conn
+	js       jetstream.JetStream
+}
+
+func newJetStream() (_ Broker, err error) {
+	j := &jetStream{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.Close())
+		}
+	}()
+	if j.storeDir, err = os.MkdirTemp("", "memstreamer-jetstream-"); err != nil {
+		return nil, err
+	}
+	j.server, err = server.NewServer(&server.Options{
+		DontListen: true,
+		JetStream:  true,
+		StoreDir:   j.storeDir,
+		NoLog:      true,
+		NoSigs:     true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.server.Start()
+	if !j.server.ReadyForConnections(10 * time.Second) {
+		return nil, errors.New("the NATS server is not ready after ten seconds")
+	}
+	if j.conn, err = nats.Connect("", nats.InProcessServer(j.server)); err != nil {
+		return nil, err
+	}
+	if j.js, err = jetstream.New(j.conn); err != nil {
+		return nil, err
+	}
+	_, err = j.js.CreateStream(context.Background(), jetstream.StreamConfig{
+		Name:     streamName,
+		Subjects: []string{subjectPrefix + ">"},
+		Storage:  jetstream.MemoryStorage,
+	})
+	return j, err
+}
+
+func (j *jetStream) NewSender(topic string) (Sender, error) {
+	return jetStreamSender{j.js, topic}, nil
+}
+
+func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
+	consumer, err := j.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+		Durable:       topic + "-" + name,
+		FilterSubject: subjectPrefix + topic,
+	})
+	if err != nil {
+		return nil, err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, messages.Stop)
+	return jetStreamReceiver{messages}, nil
+}
+
+func (j *jetStream) Close() error {
+	if j.conn != nil {
+		j.conn.Close()
+	}
+	if j.server != nil {
+		j.server.Shutdown()
+		j.server.WaitForShutdown()
+	}
+	return os.RemoveAll(j.storeDir)
+}
+
+type jetStreamSender struct {
+	js    jetstream.JetStream
+	topic string
+}
+
+func (s jetStreamSender) message(n int) *nats.Msg {
+	_, headers := baseline.Outbox[string](s.topic, n)
+	msg := &nats.Msg{Subject: subjectPrefix + s.topic, Header: make(nats.Header, len(headers)), Data: []byte{eventType}}
+	for name, value := range headers {
+		msg.Header[name] = []string{value}
+	}
+	return msg
+}
+
+// Send returns when the server has the event, as memstreamer's does.
+func (s jetStreamSender) Send(ctx context.Context, n int) error {
+	_, err := s.js.PublishMsg(ctx, s.message(n))
+	return err
+}
+
+// SendAll does not wait for the server event by event.
+func (s jetStreamSender) SendAll(ctx context.Context, events int) error {
+	futures := make([]jetstream.PubAckFuture, events)
+	for n := range events {
+		var err error
+		if futures[n], err = s.js.PublishMsgAsync(s.message(n), jetstream.WithStallWait(time.Minute)); err != nil {
+			return err
+		}
+	}
+	for _, future := range futures {
+		select {
+		case <-future.Ok():
+		case err := <-future.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+type jetStreamReceiver struct{ messages jetstream.MessagesContext }
+
+func (r jetStreamReceiver) Recv(ctx context.Context) (string, func() error, error) {
+	// A receiver that outruns the renewal of its pull request, which it can when
+	// the processors are busy, would wait in Next for half a minute: nats.go
+	// v1.55.0 skips a renewal while one is under way. Calling Next again asks
+	// for it again.
+	msg, err := r.messages.Next(jetstream.NextMaxWait(20 * time.Millisecond))
+	if errors.Is(err, nats.ErrTimeout) {
+		msg, err = r.messages.Next(jetstream.NextContext(ctx))
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	return msg.Headers().Get(string(memstreamer.HeaderForeignID)), msg.Ack, nil
+}

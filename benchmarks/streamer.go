@@ -1,0 +1,50 @@
+package benchmarks
+
+import (
+	"context"
+	"io"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/baseline"
+)
+
+const memstreamerModule = "github.com/memstreamer/memstreamer"
+
+func newOurs() (Broker, error)    { return streamer{memstreamer.New()}, nil }
+func newParking() (Broker, error) { return streamer{baseline.NewParking()}, nil }
+func newPolling() (Broker, error) { return streamer{baseline.NewPolling()}, nil }
+
+// streamer is an EventStreamer as a Broker.
+type streamer struct{ memstreamer.EventStreamer }
+
+func (s streamer) NewSender(topic string) (Sender, error) {
+	sender, err := s.EventStreamer.NewSender(context.Background(), topic)
+	return streamSender{sender, topic}, err
+}
+
+func (s streamer) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
+	receiver, err := s.EventStreamer.NewReceiver(ctx, topic, name)
+	return streamReceiver{receiver}, err
+}
+
+func (s streamer) Close() error { return s.EventStreamer.(io.Closer).Close() }
+
+type streamSender struct {
+	memstreamer.EventSender
+	topic string
+}
+
+func (s streamSender) Send(ctx context.Context, n int) error {
+	foreignID, headers := baseline.Outbox[memstreamer.Header](s.topic, n)
+	return s.EventSender.Send(ctx, foreignID, eventType, headers)
+}
+
+type streamReceiver struct{ memstreamer.EventReceiver }
+
+func (r streamReceiver) Recv(ctx context.Context) (string, func() error, error) {
+	event, ack, err := r.EventReceiver.Recv(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	return event.ForeignID, ack, nil
+}
