@@ -14,7 +14,10 @@ import (
 	"github.com/memstreamer/memstreamer/internal/baseline"
 )
 
-const natsModule = "github.com/nats-io/nats-server/v2"
+const (
+	natsModule       = "github.com/nats-io/nats-server/v2"
+	natsClientModule = "github.com/nats-io/nats.go"
+)
 
 const (
 	streamName    = "events"

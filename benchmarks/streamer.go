@@ -8,8 +8,6 @@ import (
 	"github.com/memstreamer/memstreamer/internal/baseline"
 )
 
-const memstreamerModule = "github.com/memstreamer/memstreamer"
-
 func newOurs() (Broker, error)    { return streamer{memstreamer.New()}, nil }
 func newParking() (Broker, error) { return streamer{baseline.NewParking()}, nil }
 func newPolling() (Broker, error) { return streamer{baseline.NewPolling()}, nil }
