@@ -27,7 +27,7 @@ func (p *program) run(ctx context.Context, in input, engine *fulfilment.Engine) 
 	}
 	err := p.feed(ctx, in, engine)
 	if ctx.Err() != nil {
-		p.progress.printf("workflow: interrupted: %d orders in progress are finished first; interrupt again to stop at once", len(p.slots))
+		p.progress.printf("workflow: interrupted: finishing what is in progress; interrupt again to stop at once")
 	}
 	// What was accepted is finished, whatever has ended the input.
 	_ = engine.Wait(context.WithoutCancel(ctx))
