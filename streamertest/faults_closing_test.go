@@ -55,11 +55,11 @@ var closingFaults = []fault{
 		}},
 	},
 	{
-		"ClosedReceiver", "receives after Close", "Recv returned the error <nil>",
+		"ClosedReceiver", "receives after Close", `Recv returned event "first", not the error`,
 		hooks{closeReceiver: func(*wrappedReceiver) error { return nil }},
 	},
 	{
-		"ClosedReceiver", "has an error of its own for it", "Recv returned the error " + errFault.Error(),
+		"ClosedReceiver", "has an error of its own for it", `Recv returned the error "the fault's own error"`,
 		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
 			e, ack, err := r.EventReceiver.Recv(ctx)
 			if errors.Is(err, memstreamer.ErrClosed) {

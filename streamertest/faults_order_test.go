@@ -148,7 +148,7 @@ var orderFaults = []fault{
 		}},
 	},
 	{
-		"WakesAtOnce", "polls", "hand-offs took 1s",
+		"WakesAtOnce", "polls", "hand-offs: not done",
 		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
 			for {
 				select {

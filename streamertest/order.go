@@ -1,10 +1,10 @@
 package streamertest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
@@ -147,38 +147,26 @@ func wakesAtOnce(t *trial) {
 	hourly := memstreamer.WithReceiverPollFrequency(time.Hour)
 	pings, pongs := t.receiver(ping, "a", hourly), t.receiver(pong, "a", hourly)
 
-	var done atomic.Int64
-	errs := make(chan error, 2)
-	relay := func(from memstreamer.EventReceiver, to memstreamer.EventSender) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	relay := func(from memstreamer.EventReceiver, to memstreamer.EventSender) error {
 		for range handoffs / 2 {
-			c := t.start(t.Context(), from)
-			err := t.returned(c)
+			err := takeAny(ctx, from)
 			if err == nil {
-				err = c.err
-			}
-			if err == nil {
-				err = errors.Join(c.ack(), to.Send(t.Context(), "ball", 1, nil))
+				err = to.Send(ctx, "ball", 1, nil)
 			}
 			if err != nil {
-				errs <- err
-				return
+				cancel()
+				return err
 			}
-			done.Add(1)
 		}
-		errs <- nil
+		return nil
 	}
-	go relay(pings, toPong)
-	go relay(pongs, toPing)
 	t.send(toPing, "ball")
-	late := time.After(t.deadline)
-	for range 2 {
-		select {
-		case err := <-errs:
-			if err != nil {
-				t.Fatalf("handing over an event: %v", err)
-			}
-		case <-late:
-			t.Fatalf("%d of %d hand-offs took %v", done.Load(), handoffs, t.deadline)
-		}
-	}
+	t.within(fmt.Sprint(handoffs, " hand-offs"), func() error {
+		there := make(chan error)
+		go func() { there <- relay(pings, toPong) }()
+		back := relay(pongs, toPing)
+		return errors.Join(<-there, back)
+	})
 }

@@ -25,12 +25,7 @@ const (
 func stress(t *trial) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	working, errs := 0, make(chan error)
-	start := func(work func() error) {
-		working++
-		go func() { errs <- work() }()
-	}
-
+	var works []func() error
 	readings := make(map[string][]*reading)
 	for _, topic := range []string{t.topic("orders"), t.topic("invoices")} {
 		for _, name := range []string{"a", "b", "shared"} {
@@ -40,17 +35,22 @@ func stress(t *trial) {
 				r.readers = 2
 			}
 			for range r.readers {
-				random := rand.New(rand.NewPCG(1, uint64(working)))
-				start(func() error { return r.read(random) })
+				random := rand.New(rand.NewPCG(1, uint64(len(works))))
+				works = append(works, func() error { return r.read(random) })
 			}
 			readings[topic] = append(readings[topic], r)
 		}
 		for i := range stressSenders {
 			s := t.sender(topic)
-			start(func() error { return sendAll(ctx, s, fmt.Sprint("sender ", i)) })
+			works = append(works, func() error { return sendAll(ctx, s, fmt.Sprint("sender ", i)) })
 		}
 	}
-	for range working {
+
+	errs := make(chan error)
+	for _, work := range works {
+		go func() { errs <- work() }()
+	}
+	for range works {
 		if err := <-errs; err != nil {
 			t.Errorf("%v", err)
 			cancel()

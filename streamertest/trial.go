@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,30 +113,39 @@ func (t *trial) ack(ack memstreamer.Ack) {
 
 func (t *trial) close(what string, c io.Closer) {
 	t.Helper()
-	t.within("Close of the "+what, func() {
-		if err := c.Close(); err != nil {
-			t.Errorf("Close of the %s: %v, not nil", what, err)
-		}
-	})
+	t.within("Close of the "+what, c.Close)
 }
 
-// within runs f, which must return before the deadline.
-func (t *trial) within(what string, f func()) {
+// within calls f, which must return nil before the deadline.
+func (t *trial) within(what string, f func() error) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
+	returned := make(chan error, 1)
+	go func() { returned <- f() }()
 	select {
-	case <-done:
+	case err := <-returned:
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
 	case <-time.After(t.deadline):
-		t.Fatalf("%s did not return within %v", what, t.deadline)
+		t.Fatalf("%s: not done after %v", what, t.deadline)
 	}
+}
+
+// takeAny receives an event and acks it. It may be called from any goroutine.
+func takeAny(ctx context.Context, r memstreamer.EventReceiver) error {
+	_, ack, err := r.Recv(ctx)
+	if err != nil {
+		return err
+	}
+	if ack == nil {
+		return errors.New("neither an Ack nor an error from Recv")
+	}
+	return ack()
 }
 
 // call is one Recv in a goroutine of its own.
 type call struct {
+	ctx  *watched
 	done chan struct{} // closed when Recv has returned what follows
 
 	event *memstreamer.Event
@@ -156,12 +167,35 @@ func (c *call) String() string {
 }
 
 func (t *trial) start(ctx context.Context, r memstreamer.EventReceiver) *call {
-	c := &call{done: make(chan struct{})}
+	c := &call{ctx: &watched{Context: ctx, asked: make(chan struct{})}, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.event, c.ack, c.err = r.Recv(ctx)
+		c.event, c.ack, c.err = r.Recv(c.ctx)
 	}()
 	return c
+}
+
+// watched is a context that tells when it was asked for what ends it, as by a
+// Recv that is about to wait. It takes no goroutine more than its parent to watch.
+type watched struct {
+	context.Context
+	asked chan struct{}
+	once  sync.Once
+	errs  atomic.Int64
+}
+
+func (c *watched) Done() <-chan struct{} {
+	c.once.Do(func() { close(c.asked) })
+	return c.Context.Done()
+}
+
+// Err tells from the second time on: the first is how a Recv begins, more are how
+// it polls.
+func (c *watched) Err() error {
+	if c.errs.Add(1) > 1 {
+		c.once.Do(func() { close(c.asked) })
+	}
+	return c.Context.Err()
 }
 
 // park starts calls of Recv that have nothing to return, and sees that they do
@@ -176,9 +210,18 @@ func (t *trial) park(ctx context.Context, receivers ...memstreamer.EventReceiver
 	return calls
 }
 
-// parked sees that none of the calls returns for the quiet time.
+// parked sees that none of the calls returns for the quiet time, from when each is
+// about to wait.
 func (t *trial) parked(calls ...*call) {
 	t.Helper()
+	for _, c := range calls {
+		select {
+		case <-c.ctx.asked:
+		case <-c.done:
+		case <-time.After(t.deadline):
+			t.Fatalf("Recv with nothing to return does not watch its context")
+		}
+	}
 	<-time.After(t.quiet)
 	for _, c := range calls {
 		select {
@@ -221,7 +264,9 @@ func (t *trial) failed(c *call, want error) {
 	if err := t.returned(c); err != nil {
 		t.Fatalf("waiting for error %q: %v", want, err)
 	}
-	t.is("Recv", c.err, want)
+	if !errors.Is(c.err, want) {
+		t.Fatalf("Recv returned %s, not the error %q", c, want)
+	}
 }
 
 // is sees that what was called returned the error want.
