@@ -2,6 +2,7 @@ package streamertest
 
 import (
 	"context"
+	"maps"
 
 	"github.com/memstreamer/memstreamer"
 )
@@ -76,6 +77,15 @@ var stressFaults = []fault{
 			}
 			return e, ack, err
 		}},
+	},
+	{
+		"Stress", "delivers the headers of another event now and then", "has the header of event",
+		edited(func(r *wrappedReceiver, e *memstreamer.Event) {
+			last, known := r.streamer.memory.Swap("last", maps.Clone(e.Headers))
+			if known && r.streamer.count.Add(1)%50 == 0 {
+				e.Headers = maps.Clone(last.(headers))
+			}
+		}),
 	},
 	{
 		"Stress", "loses a wake-up in twenty", "has not returned",

@@ -31,7 +31,8 @@ func WithQuiet(d time.Duration) Option {
 
 // InMemory has the suite ask for what only an implementation in memory promises:
 // IDs that count 1, 2, 3 … from a new streamer on, a parked Recv that a Send
-// wakes at once, and no goroutine while receivers are parked or find events.
+// wakes at once, an Ack that succeeds even after the streamer's Close, and no
+// goroutine while receivers are parked or find events.
 func InMemory() Option {
 	return func(c *config) { c.inMemory = true }
 }

@@ -8,11 +8,12 @@
 //	}
 //
 // Each line of the contract is a subtest or a few, and an implementation that
-// breaks it fails there. What must happen is waited for up to a deadline, and
-// returns as soon as it has. What must not happen is shown, wherever that can
-// be, by what comes after it: an event that must not arrive would have come
-// before one that is sent later. What is left of waiting for nothing takes
-// [WithQuiet] a time.
+// breaks it fails there. What must happen has until a deadline, and is waited for
+// no longer than it takes. What must not happen is shown, wherever it can be, by
+// what comes after it: an event that must not be there would come before one that
+// is sent later. What remains, that a Recv with nothing to return waits, takes a
+// quiet time. Both times are options, so that the suite is fast in memory and fair
+// over a network.
 package streamertest
 
 import (
@@ -24,20 +25,22 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// Run runs the suite, a subtest for each promise of the contract, on what
-// newStreamer returns.
+// Run runs the suite on what newStreamer returns: a subtest for each promise of
+// the contract, one after another.
 //
-// newStreamer is called once for each subtest, with that subtest's t, and
-// returns a streamer for it alone. Streamers may share a server and its log,
-// unless [InMemory] is given: each subtest has topics of its own. Where the
-// streamer has a Close method that returns an error, Run tests that too and
-// closes the streamer when the subtest ends; what else there is to release
-// belongs into t.Cleanup. The subtests run one after another, and leave no
-// goroutine of their own behind when they pass.
+// newStreamer is called once for each subtest, with that subtest's t, and returns
+// a streamer for it alone. Unless [InMemory] is given, these streamers may share a
+// server and its log: each subtest has topics of its own. Where a streamer has a
+// Close method that returns an error, Run tests that too, and closes the streamer
+// when the subtest ends. Anything else to be released belongs in t.Cleanup. A
+// promise that the streamer cannot be asked for is skipped.
 //
 // An option that is nil or was given a bad value fails t.
 func Run(t *testing.T, newStreamer func(t *testing.T) memstreamer.EventStreamer, opts ...Option) {
 	t.Helper()
+	if newStreamer == nil {
+		t.Fatal("streamertest: Run: newStreamer is nil")
+	}
 	c, err := resolve(opts)
 	if err != nil {
 		t.Fatal(err)
