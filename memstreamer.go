@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -247,6 +248,13 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 	}
 	mu, changed := &r.streamer.mu, &r.cursor.topic.changed
 	mu.Lock()
+	if !r.readyLocked() {
+		// Under traffic the next event is often a moment away, and to let others
+		// run once costs much less than to park and be woken.
+		mu.Unlock()
+		runtime.Gosched()
+		mu.Lock()
+	}
 	if !r.readyLocked() {
 		// The watcher is set without the lock, since that runs code of the
 		// context's; what happens meanwhile is seen by the loop below.

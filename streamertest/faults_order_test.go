@@ -149,7 +149,9 @@ var orderFaults = []fault{
 	},
 	{
 		"WakesAtOnce", "polls", "hand-offs: not done",
-		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		// It sleeps before it looks: what it looks at yields once for the event
+		// that is a moment away.
+		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
 			for {
 				select {
 				case <-ctx.Done():
@@ -160,6 +162,6 @@ var orderFaults = []fault{
 					return e, ack, nil
 				}
 			}
-		}),
+		}},
 	},
 }
