@@ -1,0 +1,73 @@
+package robustness
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/robustness/internal/faulty"
+)
+
+// caught tells by what each fault has to be found. A wake-up that is lost
+// delays a call and changes no outcome, so that every history stays
+// linearizable: only the counting of who still waits can find it.
+var caught = map[string][]Rule{
+	"drops one event in a thousand":  {Lost, NotLinearizable},
+	"rewinds on a late ack":          {Redelivered, NotLinearizable},
+	"loses a wake-up now and then":   {Stalled},
+	"shares a cursor between topics": {Lost, NotLinearizable},
+	"trims one event too early":      {Trimmed, NotLinearizable},
+	"reorders two neighbours":        {Disordered, NotLinearizable},
+}
+
+// Each fault is found by what should find it, in three histories at least, and
+// nothing is found in a history in which it did not show.
+func TestEachFaultIsCaught(t *testing.T) {
+	const enough, most = 3, 200
+	for _, fault := range faulty.All() {
+		t.Run(fault.Name, func(t *testing.T) {
+			rules := caught[fault.Name]
+			require.NotEmpty(t, rules)
+			found := map[Rule]int{}
+			shown := 0
+			for _, seed := range seeds(most) {
+				before := fault.Fired()
+				h := runPlan(t, seed, Seeded, func(clock memstreamer.Clock, retention time.Duration) Streamer {
+					return fault.Wrap(memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention)))
+				})
+				violations := check(h)
+				if fault.Fired() == before {
+					require.Empty(t, violations, "seed %d, in which the fault did not show", seed)
+					continue
+				}
+				shown++
+				broken := map[Rule]bool{}
+				for _, v := range violations {
+					broken[v.Rule] = true
+				}
+				for rule := range broken {
+					found[rule]++
+				}
+				if !slices.ContainsFunc(rules, func(rule Rule) bool { return found[rule] < enough }) {
+					break
+				}
+			}
+			t.Logf("showed %d times, in %d histories; of these broke", fault.Fired(), shown)
+			for _, rule := range slices.Sorted(maps.Keys(found)) {
+				t.Logf("%4d: %s", found[rule], rule)
+			}
+			require.Positive(t, fault.Fired())
+			for _, rule := range rules {
+				assert.GreaterOrEqual(t, found[rule], enough, rule)
+			}
+			if !slices.Contains(rules, NotLinearizable) {
+				assert.Zero(t, found[NotLinearizable])
+			}
+		})
+	}
+}

@@ -1,0 +1,237 @@
+package robustness
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// CheckLinearizable checks each (topic, name) of h on its own: that its calls
+// of NewReceiver, Recv, Ack and Close, and all Sends to the topic, have an
+// order that agrees with when they were called and returned, and in which they
+// do what the contract says they do one after another. It returns one
+// violation for each (topic, name) that has none, or for which none was found
+// within limit.
+func CheckLinearizable(h *History, limit time.Duration) []Violation {
+	var violations []Violation
+	events := h.events()
+	for _, k := range h.keys() {
+		calls := partition(h, k, events[k.topic])
+		var reason string
+		switch porcupine.CheckOperationsTimeout(cursorModel, calls, limit) {
+		case porcupine.Ok:
+			continue
+		case porcupine.Illegal:
+			reason = "no order explains"
+		default:
+			reason = fmt.Sprintf("%v were not enough to find an order that explains", limit)
+		}
+		violations = append(violations, Violation{
+			Rule:   NotLinearizable,
+			Detail: fmt.Sprintf("%s/%s: %s its %d calls", k.topic, k.name, reason, len(calls)),
+		})
+	}
+	return violations
+}
+
+// keys returns each (topic, name) there is in h.
+func (h *History) keys() []key {
+	var keys []key
+	for i := range h.Ops {
+		if op := &h.Ops[i]; op.Kind == Open && !slices.Contains(keys, op.key()) {
+			keys = append(keys, op.key())
+		}
+	}
+	return keys
+}
+
+// call is what the model has to know of one Op.
+type call struct {
+	*Op
+	handle int // of the receiver, among those of its (topic, name)
+	event  int // its place in the topic, for Send, Recv and Ack
+	place  int // of the call itself
+
+	// For Open: how many of the topic's oldest events may be gone by its return,
+	// and what each earlier Close allows: forgetting the cursor that it left, or
+	// even not remembering it.
+	droppable          int
+	mayForget, forgets map[int]bool
+}
+
+// partition returns the calls that concern the cursor of k.
+func partition(h *History, k key, events []event) []porcupine.Operation {
+	places := map[string]int{}
+	for i, e := range events {
+		places[e.send.Key] = i
+	}
+	handles := map[int]int{}
+	var closes []*call
+	var operations []porcupine.Operation
+	for i := range h.Ops {
+		op := &h.Ops[i]
+		c := &call{Op: op, event: -1, place: i}
+		switch op.Kind {
+		case Send:
+			if op.Topic != k.topic || !op.ok() {
+				continue
+			}
+		case Open:
+			if op.key() != k {
+				continue
+			}
+			handles[op.Handle] = len(handles)
+			c.droppable = slices.IndexFunc(events, func(e event) bool { return !h.droppable(e, op.Return) })
+			if c.droppable < 0 {
+				c.droppable = len(events)
+			}
+			c.mayForget, c.forgets = map[int]bool{}, map[int]bool{}
+			now, _ := h.clockIn(op.Call, op.Return)
+			for _, closing := range closes {
+				earliest, latest := h.clockIn(closing.Call, closing.Return)
+				c.forgets[closing.place] = now-latest > h.Retention
+				c.mayForget[closing.place] = h.clockPeak(closing.Call, op.Return)-earliest > h.Retention
+			}
+		case Recv, Ack, Close:
+			// A Recv that its context ended says nothing of the cursor.
+			if op.key() != k || op.Kind == Recv && !op.ok() && op.Done {
+				continue
+			}
+			if op.Kind == Close {
+				closes = append(closes, c)
+			}
+		case Shut:
+		default:
+			continue
+		}
+		if place, ok := places[op.Key]; ok {
+			c.event = place
+		}
+		c.handle = handles[op.Handle]
+		operations = append(operations, porcupine.Operation{
+			ClientId: max(op.Worker, 0), Input: c, Call: op.Call, Return: op.Return,
+		})
+	}
+	return operations
+}
+
+// cursorState is what the contract says that a streamer knows of one (topic,
+// name). Positions count the events of the topic.
+type cursorState struct {
+	shut   bool
+	sent   int // events of the topic
+	exists bool
+	next   int // the position of the oldest event not acked
+	open   handleSet
+	own    handleSet // the handles, open or not, whose acks are the cursor's
+	idleBy int       // the Close that the last of open went with
+}
+
+// cursorModel follows a cursorState. It is not determined which events
+// retention has dropped, nor always whether it has forgotten a cursor.
+var cursorModel = (&porcupine.NondeterministicModel{
+	Init: func() []any { return []any{cursorState{}} },
+	Step: func(state, input, _ any) (next []any) {
+		for _, s := range step(state.(cursorState), input.(*call)) {
+			next = append(next, s)
+		}
+		return next
+	},
+	Hash: func(state any) uint64 {
+		s := state.(cursorState)
+		return uint64(s.sent)*31 + uint64(s.next)
+	},
+}).ToModel()
+
+// step returns the states that c may leave behind where it found s; none where
+// it may not have had its outcome.
+func step(s cursorState, c *call) []cursorState {
+	switch c.Kind {
+	case Send:
+		if s.shut || c.event != s.sent {
+			return nil
+		}
+		s.sent++
+	case Open:
+		return stepOpen(s, c)
+	case Recv:
+		if !c.ok() {
+			if s.open.has(c.handle) && !s.shut {
+				return nil
+			}
+			break
+		}
+		if s.shut || !s.open.has(c.handle) || c.event != s.next || s.next >= s.sent {
+			return nil
+		}
+	case Ack:
+		if s.own.has(c.handle) {
+			s.next = max(s.next, c.event+1)
+		}
+	case Close:
+		if s.open.has(c.handle) {
+			s.open = s.open.without(c.handle)
+			if s.open == (handleSet{}) {
+				s.idleBy = c.place
+			}
+		}
+	case Shut:
+		s.shut = true
+	}
+	return []cursorState{s}
+}
+
+func stepOpen(s cursorState, c *call) (next []cursorState) {
+	if s.shut == c.ok() {
+		return nil
+	}
+	if !c.ok() {
+		return []cursorState{s}
+	}
+	shared := s.open != (handleSet{})
+	s.open = s.open.with(c.handle)
+	if shared {
+		s.own = s.own.with(c.handle)
+		return []cursorState{s}
+	}
+	droppable := min(c.droppable, s.sent)
+	if s.exists && !c.forgets[s.idleBy] {
+		resumed := s
+		resumed.own = s.own.with(c.handle)
+		next = append(next, resumed)
+		for resumed.next < droppable {
+			resumed.next++
+			next = append(next, resumed)
+		}
+	}
+	if !s.exists || c.mayForget[s.idleBy] {
+		fresh := s
+		fresh.exists, fresh.own = true, handleSet{}.with(c.handle)
+		if c.Latest {
+			fresh.next = s.sent
+			return append(next, fresh)
+		}
+		for fresh.next = 0; fresh.next <= droppable; fresh.next++ {
+			next = append(next, fresh)
+		}
+	}
+	return next
+}
+
+// handleSet is a set of the handles of one (topic, name), of which no history
+// has more.
+type handleSet [8]uint64
+
+func (s handleSet) has(handle int) bool { return s[handle/64]&(1<<(handle%64)) != 0 }
+
+func (s handleSet) with(handle int) handleSet {
+	s[handle/64] |= 1 << (handle % 64)
+	return s
+}
+
+func (s handleSet) without(handle int) handleSet {
+	s[handle/64] &^= 1 << (handle % 64)
+	return s
+}

@@ -1,0 +1,112 @@
+package robustness
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// recorder writes down the calls of many goroutines.
+type recorder struct {
+	began time.Time
+
+	mu      sync.Mutex
+	seq     int64
+	ops     []Op
+	givenUp map[string]bool // waiting for these events has taken too long
+}
+
+func newRecorder() *recorder {
+	return &recorder{began: time.Now(), givenUp: map[string]bool{}}
+}
+
+// call writes that op is about to be called, and returns its place.
+func (r *recorder) call(op Op) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq++
+	op.Call, op.CalledAt = r.seq, time.Since(r.began)
+	r.ops = append(r.ops, op)
+	return len(r.ops) - 1
+}
+
+// returned writes that the op at place has returned, with what set sets.
+func (r *recorder) returned(place int, set func(*Op)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq++
+	op := &r.ops[place]
+	op.Return, op.EndedAt = r.seq, time.Since(r.began)
+	set(op)
+}
+
+// moment writes down an op that happens while r calls nobody.
+func (r *recorder) moment(op Op) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq++
+	op.Call, op.Return = r.seq, r.seq
+	op.CalledAt = time.Since(r.began)
+	op.EndedAt = op.CalledAt
+	r.ops = append(r.ops, op)
+}
+
+// waiting tells whether there is an event that the Recv at place has to return.
+func (r *recorder) waiting(place int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(waiting(r.ops, place), func(key string) bool {
+		return !r.givenUp[r.ops[place].Name+" "+key]
+	})
+}
+
+// giveUp writes that the Recv at place has waited in vain, which tells whether
+// it was for an event, and is not to be waited for again.
+func (r *recorder) giveUp(place int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range waiting(r.ops, place) {
+		r.givenUp[r.ops[place].Name+" "+key] = true
+		r.ops[place].Waited = true
+	}
+}
+
+func (r *recorder) progress() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seq
+}
+
+func (r *recorder) history(retention time.Duration, audited int64) *History {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &History{Retention: retention, Ops: slices.Clone(r.ops), Audited: audited}
+}
+
+// waiting returns the keys of the events that the Recv at place has to return
+// one of, if it has not been called in vain: those that were sent after its
+// receiver was opened and that no receiver of its name has acked. Nothing may
+// drop these.
+func waiting(ops []Op, place int) []string {
+	recv := &ops[place]
+	var opened int64
+	acked := map[string]bool{}
+	for i := range ops {
+		op := &ops[i]
+		switch {
+		case op.Kind == Open && op.Handle == recv.Handle:
+			opened = op.Return
+		case op.Kind == Ack && op.key() == recv.key() && (recv.Return == 0 || op.Call < recv.Return):
+			acked[op.Key] = true
+		}
+	}
+	var keys []string
+	for i := range ops {
+		op := &ops[i]
+		sent := op.Kind == Send && op.Topic == recv.Topic && op.Return > 0 && op.ok()
+		if sent && op.Call > opened && !acked[op.Key] && (recv.Return == 0 || op.Return < recv.Return) {
+			keys = append(keys, op.Key)
+		}
+	}
+	return keys
+}

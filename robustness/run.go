@@ -1,0 +1,254 @@
+package robustness
+
+import (
+	"context"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Streamer is what can be checked.
+type Streamer interface {
+	memstreamer.EventStreamer
+	Close() error
+}
+
+// Pace tells how a run has its goroutines meet.
+type Pace int
+
+const (
+	// Real lets the scheduler decide, on all processors there are.
+	Real Pace = iota
+	// Seeded is for a run in a bubble of testing/synctest, whose time stands
+	// still while anything can run. Every pause is a sleep of a length that
+	// follows from the seed, also within the calls, wherever the streamer asks
+	// its clock or a context. So the order of everything follows from the seed,
+	// but for goroutines that one event wakes in the same instant.
+	Seeded
+)
+
+func (p Pace) String() string { return [...]string{"real", "seeded"}[p] }
+
+const (
+	// restCheck is how often a run looks whether it has come to rest; less often
+	// the longer nothing has happened.
+	restCheck = 100 * time.Microsecond
+
+	// stalledAfter is how long nothing may happen, with a Recv parked that has an
+	// event to return, before that counts as a wake-up that was lost.
+	stalledAfter = 20 * time.Second
+)
+
+// run is a run of a plan. The same actors work in all of its phases.
+type run struct {
+	plan     Plan
+	pace     Pace
+	streamer Streamer
+	clock    *Clock
+	rec      *recorder
+	workers  []*actor
+	auditors []*actor
+
+	mu     sync.Mutex
+	live   int // actors at work
+	parked map[*actor]parkedRecv
+}
+
+// parkedRecv is a call of Recv that has not returned.
+type parkedRecv struct {
+	place  int
+	cancel context.CancelFunc
+}
+
+// Run has the workers of plan use the streamer that makes returns, until all
+// have done what the plan says and the streamer is closed, and returns what
+// happened.
+func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Streamer) *History {
+	r := &run{plan: plan, pace: pace, rec: newRecorder(), parked: map[*actor]parkedRecv{}}
+	r.clock = &Clock{yield: func() { r.yield(-1) }}
+	r.streamer = makes(r.clock, retentionPeriod)
+	for i, w := range workers {
+		r.workers = append(r.workers, newActor(r, w, i))
+	}
+	for i, topic := range topics {
+		auditor := worker{role: auditing, topic: topic, name: Auditor}
+		r.auditors = append(r.auditors, newActor(r, auditor, len(workers)+i))
+	}
+	for _, ph := range plan.phases {
+		r.phase(ph)
+	}
+	audited := r.rec.progress()
+	if plan.rush {
+		r.rush()
+	}
+	r.finish()
+	return r.rec.history(retentionPeriod, audited)
+}
+
+// phase has everybody do what ph says, and the topics it leaves out left alone.
+func (r *run) phase(ph phase) {
+	for _, a := range r.workers {
+		if a.role == sending {
+			a.closeSendersBut(ph.topics)
+		}
+		a.topics = ph.topics
+	}
+	var working sync.WaitGroup
+	for _, a := range r.auditors {
+		if !slices.Contains(ph.topics, a.topic) {
+			a.close()
+			continue
+		}
+		a.reopen(false)
+		r.begin(&working, a.audit)
+	}
+	for i, a := range r.workers {
+		if a.role == receiving && !slices.Contains(ph.topics, a.topic) {
+			a.close()
+			continue
+		}
+		r.begin(&working, func() {
+			for _, todo := range ph.actions[i] {
+				r.pause(todo.think)
+				a.do(todo)
+			}
+		})
+	}
+	r.settle()
+	working.Wait()
+	r.step(ph.step)
+}
+
+func (r *run) begin(working *sync.WaitGroup, work func()) {
+	r.mu.Lock()
+	r.live++
+	r.mu.Unlock()
+	working.Go(func() {
+		work()
+		r.mu.Lock()
+		r.live--
+		r.mu.Unlock()
+	})
+}
+
+// settle returns when all actors are done. Whenever all that are left wait for
+// events, and there are none for them, they give up; the auditors last.
+func (r *run) settle() {
+	progress, since, check := r.rec.progress(), time.Now(), restCheck
+	for {
+		time.Sleep(check)
+		if now := r.rec.progress(); now != progress {
+			progress, since, check = now, time.Now(), restCheck
+		} else {
+			check = min(2*check, stalledAfter/1000)
+		}
+		r.mu.Lock()
+		live, parked := r.live, maps.Clone(r.parked)
+		r.mu.Unlock()
+		if live == 0 {
+			return
+		}
+		if live > len(parked) {
+			continue
+		}
+		waiting, onlyAuditors := false, true
+		for a, recv := range parked {
+			waiting = waiting || r.rec.waiting(recv.place)
+			onlyAuditors = onlyAuditors && a.role == auditing
+		}
+		if waiting && time.Since(since) < stalledAfter {
+			continue
+		}
+		for a, recv := range parked {
+			if waiting {
+				r.rec.giveUp(recv.place)
+			} else if a.role == auditing && !onlyAuditors {
+				continue
+			}
+			a.stopped.Store(!waiting)
+			recv.cancel()
+		}
+	}
+}
+
+// rush closes the streamer while it is used: one Send for each topic, and
+// everything else, runs at the same time.
+func (r *run) rush() {
+	var rushing sync.WaitGroup
+	for i, a := range slices.Concat(r.auditors, r.workers) {
+		rushing.Go(func() {
+			r.pause(r.duration(i, time.Microsecond))
+			switch {
+			case a.receiver != nil:
+				a.recv(action{})
+			case a.role == receiving:
+				a.reopen(false)
+			case a.role == sending:
+				a.send(topics[a.number], topics[a.number], i)
+			case a.role == stepping:
+				r.shut()
+			}
+		})
+	}
+	rushing.Wait()
+}
+
+// finish closes the streamer and everything of it, and uses it once more.
+func (r *run) finish() {
+	r.shut()
+	for _, a := range slices.Concat(r.workers, r.auditors) {
+		switch a.role {
+		case receiving, auditing:
+			if a.receiver != nil {
+				a.recv(action{})
+			}
+			a.ackLate(0)
+			a.close()
+			a.reopen(false)
+		case sending:
+			a.send(topics[0], topics[0], 0)
+			a.closeSendersBut(nil)
+		}
+	}
+	r.shut()
+}
+
+func (r *run) shut() {
+	place := r.rec.call(Op{Kind: Shut, Worker: -1})
+	err := r.streamer.Close()
+	r.rec.returned(place, func(op *Op) { op.Err = err })
+}
+
+func (r *run) step(d time.Duration) {
+	r.clock.step(d, func(now time.Duration) { r.rec.moment(Op{Kind: Step, Worker: -1, Now: now}) })
+}
+
+// duration returns one below limit that follows from the seed, the time and i.
+func (r *run) duration(i int, limit time.Duration) time.Duration {
+	x := r.plan.Seed*0x9e3779b97f4a7c15 ^ uint64(time.Since(r.rec.began))*0xbf58476d1ce4e5b9 ^ uint64(i+1)*0x94d049bb133111eb
+	x ^= x >> 31
+	x *= 0xd6e8feb86659fd93
+	x ^= x >> 32
+	return time.Duration(x % uint64(limit))
+}
+
+// yield lets others run for a moment, in every second call or so.
+func (r *run) yield(i int) {
+	if d := r.duration(i, 200*time.Microsecond); d%2 == 0 {
+		r.pause(d)
+	}
+}
+
+func (r *run) pause(d time.Duration) {
+	if r.pace == Seeded {
+		time.Sleep(d)
+		return
+	}
+	for range d % 8 {
+		runtime.Gosched()
+	}
+}

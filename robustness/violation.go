@@ -1,0 +1,29 @@
+package robustness
+
+import "fmt"
+
+// Rule names one thing that a history must not show.
+type Rule string
+
+// The rules. The first is CheckLinearizable's, the others are CheckCounting's.
+const (
+	NotLinearizable Rule = "not linearizable"
+
+	Lost        Rule = "event lost"
+	Redelivered Rule = "event delivered after its ack"
+	Disordered  Rule = "event out of order"
+	Strayed     Rule = "event delivered past its topic"
+	Misnumbered Rule = "IDs not unique and increasing"
+	Altered     Rule = "event not as it was sent"
+	Trimmed     Rule = "event dropped that had to be kept"
+	Stalled     Rule = "parked with an event to receive"
+	Misreported Rule = "wrong error"
+)
+
+// Violation is one rule that a history breaks.
+type Violation struct {
+	Rule   Rule
+	Detail string
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s: %s", v.Rule, v.Detail) }
