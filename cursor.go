@@ -1,7 +1,7 @@
 package memstreamer
 
 import (
-	"container/list"
+	"container/heap"
 	"strings"
 	"time"
 )
@@ -19,8 +19,8 @@ type cursor struct {
 	parked  int   // calls of Recv that wait
 
 	// Of use with retention, while no receiver is open.
-	idle      *list.Element
 	idleSince time.Duration
+	place     int // in retention.idle
 }
 
 // openCursorLocked returns the cursor of (t, name) for one more receiver. Where
@@ -33,7 +33,7 @@ func (s *StreamConstructor) openCursorLocked(t *topic, name string, latest bool,
 			s.forgetLocked(c)
 			c = nil
 		} else {
-			s.retention.idle.Remove(c.idle)
+			heap.Remove(&s.retention.idle, c.place)
 		}
 	}
 	if c == nil {
@@ -62,7 +62,7 @@ func (s *StreamConstructor) closeCursorLocked(c *cursor, now time.Duration) {
 	*c.topic.log.holders(c.next)--
 	if s.retention.period > 0 {
 		c.idleSince = now
-		c.idle = s.retention.idle.PushBack(c)
+		heap.Push(&s.retention.idle, c)
 	}
 }
 

@@ -2,7 +2,6 @@ package memstreamer
 
 import (
 	"container/heap"
-	"container/list"
 	"time"
 )
 
@@ -19,8 +18,8 @@ type retention struct {
 
 	// Guarded by the StreamConstructor's mu.
 
-	expiring expiring  // the topics whose oldest event only its age keeps
-	idle     list.List // of *cursor without an open receiver, the longest without first
+	expiring queue[*topic]  // those whose oldest event only its age keeps
+	idle     queue[*cursor] // those without an open receiver
 }
 
 // now reads the clock, which is user code: the lock must not be held.
@@ -58,11 +57,10 @@ func (s *StreamConstructor) sweepLocked(t *topic, now time.Duration) {
 		s.settleLocked(t)
 	}
 	for range sweepLimit {
-		front := s.retention.idle.Front()
-		if front == nil {
+		if len(s.retention.idle) == 0 {
 			break
 		}
-		c := front.Value.(*cursor)
+		c := s.retention.idle[0]
 		if !s.retention.expired(c.idleSince, now) {
 			break
 		}
@@ -92,31 +90,44 @@ func (s *StreamConstructor) settleLocked(t *topic) {
 // forgetLocked drops a cursor without an open receiver. Acks that refer to it
 // go on to succeed, and change nothing.
 func (s *StreamConstructor) forgetLocked(c *cursor) {
-	s.retention.idle.Remove(c.idle)
+	heap.Remove(&s.retention.idle, c.place)
 	delete(c.topic.cursors, c.name)
 	s.cursors--
 }
 
-// expiring is a heap of topics by the age of their oldest event.
-type expiring []*topic
+// queue is a heap of what expires, the oldest first. The clock may go back, so
+// that what comes last need not be the youngest.
+type queue[T expirer] []T
 
-func (e expiring) Len() int           { return len(e) }
-func (e expiring) Less(i, j int) bool { return e[i].log.oldest().added < e[j].log.oldest().added }
-func (e expiring) Swap(i, j int) {
-	e[i], e[j] = e[j], e[i]
-	e[i].place, e[j].place = i, j
+type expirer interface {
+	since() time.Duration // by the clock of retention
+	put(place int)        // in its queue; -1 when it is not there
 }
 
-func (e *expiring) Push(t any) {
-	t.(*topic).place = len(*e)
-	*e = append(*e, t.(*topic))
+func (t *topic) since() time.Duration { return t.log.oldest().added }
+func (t *topic) put(place int)        { t.place = place }
+
+func (c *cursor) since() time.Duration { return c.idleSince }
+func (c *cursor) put(place int)        { c.place = place }
+
+func (q queue[T]) Len() int           { return len(q) }
+func (q queue[T]) Less(i, j int) bool { return q[i].since() < q[j].since() }
+func (q queue[T]) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].put(i)
+	q[j].put(j)
 }
 
-func (e *expiring) Pop() any {
-	last := len(*e) - 1
-	t := (*e)[last]
-	t.place = -1
-	(*e)[last] = nil
-	*e = (*e)[:last]
-	return t
+func (q *queue[T]) Push(x any) {
+	x.(T).put(len(*q))
+	*q = append(*q, x.(T))
+}
+
+func (q *queue[T]) Pop() any {
+	last := len(*q) - 1
+	x := (*q)[last]
+	x.put(-1)
+	clear((*q)[last:])
+	*q = (*q)[:last]
+	return x
 }

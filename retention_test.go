@@ -294,6 +294,22 @@ func TestAClockThatGoesBackDropsNothing(t *testing.T) {
 	require.Equal(t, "2", recv(t, r).ForeignID)
 }
 
+// One cursor that was closed before the clock went back holds up no other.
+func TestCursorsAreForgottenAfterTheClockWentBack(t *testing.T) {
+	s, clock := newRetaining()
+	clock.Step(1000 * time.Hour)
+	require.NoError(t, newReceiver(t, s, "orders", "ahead").Close())
+	clock.Step(-1000 * time.Hour)
+	for i := range 100 {
+		require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
+	}
+	clock.Step(time.Hour + 1)
+	touch(t, s, 100)
+	receivers := s.Stats().Receivers
+	require.Len(t, receivers, 1)
+	require.Equal(t, "ahead", receivers[0].Name)
+}
+
 func TestConnectorRetention(t *testing.T) {
 	clock := &steppedClock{now: time.Unix(1_000_000, 0)}
 	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "1"}}, memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
