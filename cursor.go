@@ -69,6 +69,7 @@ func (s *StreamConstructor) closeCursorLocked(c *cursor, now time.Duration) {
 // ackLocked commits the event at position. One that is behind the cursor was
 // committed before, by an ack of its own, or dropped.
 func (c *cursor) ackLocked(position, id int64) {
+	c.ackedID = max(c.ackedID, id)
 	if position < c.next {
 		return
 	}
@@ -76,5 +77,5 @@ func (c *cursor) ackLocked(position, id int64) {
 		*c.topic.log.holders(c.next)--
 		*c.topic.log.holders(position + 1)++
 	}
-	c.next, c.ackedID = position+1, id
+	c.next = position + 1
 }

@@ -294,6 +294,20 @@ func TestAClockThatGoesBackDropsNothing(t *testing.T) {
 	require.Equal(t, "2", recv(t, r).ForeignID)
 }
 
+func TestAnAckOfADroppedEventIsTold(t *testing.T) {
+	s, clock := newRetaining()
+	send(t, newSender(t, s, "orders"), "1")
+	r := newReceiver(t, s, "orders", "step")
+	_, late, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	clock.Step(time.Hour + 1)
+	require.NoError(t, r.Close())
+	newReceiver(t, s, "orders", "step")
+	require.NoError(t, late())
+	receivers := s.Stats().Receivers
+	require.Equal(t, []memstreamer.ReceiverStats{{Topic: "orders", Name: "step", Open: 1, AckedID: 1}}, receivers)
+}
+
 // One cursor that was closed before the clock went back holds up no other.
 func TestCursorsAreForgottenAfterTheClockWentBack(t *testing.T) {
 	s, clock := newRetaining()
