@@ -15,6 +15,7 @@ import (
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/baseline"
 	"github.com/memstreamer/memstreamer/internal/cputime"
+	"github.com/memstreamer/memstreamer/internal/enginetest"
 )
 
 // benchTopic is the topic of the benchmarks that need one.
@@ -64,42 +65,13 @@ func BenchmarkHandoff(b *testing.B) {
 		handoff(b, newStreamer())
 	})
 	b.Run("as", func(b *testing.B) {
-		// The types of an engine.
-		type (
-			header string
-			event  struct {
-				ID        int64
-				ForeignID string
-				Type      int
-				Headers   map[header]string
-				CreatedAt time.Time
-			}
-			ack    func() error
-			sender interface {
-				Send(ctx context.Context, foreignID string, statusType int, headers map[header]string) error
-				Close() error
-			}
-			receiver interface {
-				Recv(ctx context.Context) (*event, ack, error)
-				Close() error
-			}
-			receiverOptions struct {
-				PollFrequency    time.Duration
-				StreamFromLatest bool
-			}
-			receiverOption func(*receiverOptions)
-			streamer       interface {
-				NewSender(ctx context.Context, topic string) (sender, error)
-				NewReceiver(ctx context.Context, topic string, name string, opts ...receiverOption) (receiver, error)
-			}
-		)
-		s := memstreamer.As[streamer](memstreamer.New())
-		open := func(topic string) route[header, event, ack] {
+		s := memstreamer.As[enginetest.EventStreamer](memstreamer.New())
+		open := func(topic string) route[enginetest.Header, enginetest.Event, enginetest.Ack] {
 			sender, err := s.NewSender(b.Context(), topic)
 			failOn(b, err)
 			receiver, err := s.NewReceiver(b.Context(), topic, "n")
 			failOn(b, err)
-			return route[header, event, ack]{topic, sender, receiver}
+			return route[enginetest.Header, enginetest.Event, enginetest.Ack]{topic, sender, receiver}
 		}
 		handoffBetween(b, open("there"), open("back"))
 	})
