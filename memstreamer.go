@@ -248,7 +248,8 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 	}
 	mu, changed := &r.streamer.mu, &r.cursor.topic.changed
 	mu.Lock()
-	if !r.readyLocked() {
+	waited := !r.readyLocked()
+	if waited {
 		// Under traffic the next event is often a moment away, and to let others
 		// run once costs much less than to park and be woken.
 		mu.Unlock()
@@ -272,13 +273,23 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 			return entry{}, nil, ctx.Err()
 		}
 	}
-	if r.closedLocked() {
-		mu.Unlock()
+	var e entry
+	position, closed := r.cursor.next, r.closedLocked()
+	if !closed {
+		e = *r.cursor.topic.log.at(position)
+	}
+	mu.Unlock()
+
+	if waited {
+		// A context that ended before the Send or Close that woke this call has
+		// still to come first: its watcher may be the later one of the two.
+		if err := ctx.Err(); err != nil {
+			return entry{}, nil, err
+		}
+	}
+	if closed {
 		return entry{}, nil, ErrClosed
 	}
-	position := r.cursor.next
-	e := *r.cursor.topic.log.at(position)
-	mu.Unlock()
 	id := e.id
 	return e, func() error { return r.ack(position, id) }, nil
 }

@@ -304,6 +304,38 @@ func TestCancelRacesSend(t *testing.T) {
 	}
 }
 
+// A context that ended before a Send or a Close comes first, though the watcher
+// may not have run when those wake the receiver.
+func TestEndedContextComesBeforeWhatFollowed(t *testing.T) {
+	for name, wake := range map[string]func(t *testing.T, s *memstreamer.StreamConstructor, sender memstreamer.EventSender){
+		"Send": func(t *testing.T, _ *memstreamer.StreamConstructor, sender memstreamer.EventSender) {
+			send(t, sender, "7")
+		},
+		"Close": func(t *testing.T, s *memstreamer.StreamConstructor, _ memstreamer.EventSender) {
+			require.NoError(t, s.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 100 {
+				synctest.Test(t, func(t *testing.T) {
+					s := memstreamer.New()
+					sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
+					ctx, cancel := context.WithCancel(t.Context())
+					got := make(chan error, 1)
+					go func() {
+						_, _, err := r.Recv(ctx)
+						got <- err
+					}()
+					synctest.Wait()
+					cancel()
+					wake(t, s, sender)
+					require.Equal(t, context.Canceled, <-got)
+				})
+			}
+		})
+	}
+}
+
 // Code of the user's runs without the lock: a context, a clock or an option
 // that uses the streamer would hang otherwise.
 func TestUserCodeMayUseTheStreamer(t *testing.T) {
