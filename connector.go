@@ -47,7 +47,9 @@ const connectorTopic = "connector"
 // or that was given a nil value.
 func NewConnector[E connectorEventShape](events []E, opts ...Option) *Connector {
 	s := newStreamConstructor(resolve("NewConnector", opts))
+	s.mu.Lock()
 	c := &Connector{streamer: s, sender: s.openSenderLocked(connectorTopic)}
+	s.mu.Unlock()
 	converted := make([]ConnectorEvent, len(events))
 	for i, event := range events {
 		converted[i] = ConnectorEvent(event)
@@ -68,9 +70,10 @@ type connectorEventShape interface {
 	}
 }
 
-// Append adds events, in order, which every consumer can see once Append has
-// returned nil. It keeps no reference to their headers. It fails with
-// ErrClosed, and adds none of them, after the connector was closed.
+// Append adds events, in order and at once, which every consumer can see when
+// Append has returned nil. It keeps no reference to their headers. It fails with
+// ErrClosed, and adds none of them, after the connector was closed. Consumers
+// have to wait while it adds many.
 func (c *Connector) Append(events ...ConnectorEvent) error {
 	now := c.streamer.now()
 	entries := make([]entry, len(events))

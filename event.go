@@ -21,7 +21,9 @@ const (
 )
 
 // Event is one event as a receiver gets it. It belongs to whoever received it,
-// who may change it and its Headers freely: each Recv makes a fresh copy.
+// who may change it and its Headers freely: each Recv makes a fresh copy. Its
+// strings share one allocation; who keeps a short one for long may strings.Clone
+// it.
 type Event struct {
 	// ID is the event's place in the whole log: 1, 2, 3 … across all topics.
 	ID int64

@@ -3,7 +3,7 @@
 //
 // A [StreamConstructor] is one append-only log of events, indexed by topic,
 // that its senders and receivers share. A receiver with nothing to do is parked
-// on a condition variable and wakes for three things: an event on its topic,
+// on a condition variable and returns for three things: an event on its topic,
 // the end of its context, or a Close. Nothing polls, and no goroutine belongs
 // to the package.
 //

@@ -36,6 +36,11 @@ func WithClock(c Clock) Option {
 // one does, and an Ack that came from before changes nothing. A topic with no
 // event, no cursor and no open sender or receiver is forgotten. IDs go on.
 //
+// A closed receiver keeps nothing: what is older than d by then may be gone when
+// the next one of its name is opened. Let d be longer than a receiver may lag and
+// be away. Time is the clock's: one that is ahead and set back keeps what was
+// sent meanwhile until it is there again. The default clock is never set back.
+//
 // The dropping is done by Send, NewReceiver, Ack and Close, a bounded amount in
 // each, whichever topic they are for: no goroutine and no timer does it, and a
 // streamer that is not used keeps what it has.

@@ -38,8 +38,9 @@ func (r *retention) expired(since, now time.Duration) bool {
 	return now-since > r.period
 }
 
-// sweepLocked has to follow every change to t, its log or its cursors. It drops
-// what has expired in any topic, the oldest first, up to the limit.
+// sweepLocked has to follow every change by which something of t may expire, or
+// no longer. It drops what has expired in any topic, the oldest first, up to the
+// limit.
 func (s *StreamConstructor) sweepLocked(t *topic, now time.Duration) {
 	if s.retention.period == 0 {
 		return

@@ -21,16 +21,16 @@ type TopicStats struct {
 // ReceiverStats is one (topic, name) of a [Stats], with or without a receiver.
 type ReceiverStats struct {
 	Topic, Name string
-	Open        int   // receivers that are open
+	Open        int   // receivers that were not closed, each by its own Close
 	Parked      int   // calls of Recv that wait
 	Lag         int64 // events kept and not acked
 	AckedID     int64 // of the newest event acked; 0 when there is none
 }
 
 // Stats returns a consistent snapshot of all topics and cursors, which is the
-// caller's own. It may be called at any time, also after Close. The streamer is
-// locked while the numbers are copied, which takes well under a microsecond
-// for each topic and cursor, and not while they are sorted.
+// caller's own. It may be called at any time, also after Close. While the
+// numbers are copied the streamer is locked, and while they are sorted it is
+// not; BenchmarkStats tells how long both take with 10,000 receivers.
 func (s *StreamConstructor) Stats() Stats {
 	stats := s.snapshot()
 	slices.SortFunc(stats.Topics, func(a, b TopicStats) int {
@@ -44,11 +44,17 @@ func (s *StreamConstructor) Stats() Stats {
 
 func (s *StreamConstructor) snapshot() Stats {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	topics, cursors := len(s.topics), s.cursors
+	s.mu.Unlock()
+	// Large ones take long to allocate, so that is not done under the lock, with
+	// room for what is added meanwhile.
 	stats := Stats{
-		Topics:    make([]TopicStats, 0, len(s.topics)),
-		Receivers: make([]ReceiverStats, 0, s.cursors),
+		Topics:    make([]TopicStats, 0, topics+topics/8),
+		Receivers: make([]ReceiverStats, 0, cursors+cursors/8),
 	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, t := range s.topics {
 		topic := TopicStats{Topic: t.name, Retained: t.log.kept()}
 		if topic.Retained > 0 {

@@ -61,8 +61,8 @@ func TestStats(t *testing.T) {
 	require.Equal(t, want, s.Stats(), "after Close")
 }
 
-// One snapshot is of one moment: an ack moves the lag of a cursor to the other
-// of two that always add up.
+// One snapshot is of one moment: in each, what is acked and what lags are
+// together all that was sent.
 func TestStatsAreConsistent(t *testing.T) {
 	s := memstreamer.New()
 	sender := newSender(t, s, "orders")
