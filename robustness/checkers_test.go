@@ -118,6 +118,11 @@ func TestCheckersOnHistoriesByHand(t *testing.T) {
 		{"forgotten, and its events dropped", func(s *h) {
 			s.close(2, "x").step(time.Hour+1).send("c").audit("c").open(3, "x").recv(3, "x", "c")
 		}, nil},
+		{"forgotten by a call that began before the Close", func(s *h) {
+			s.recv(2, "x", "a").ack(2, "x", "a").close(2, "x").step(time.Hour + 1)
+			closed := s.h.Ops[len(s.h.Ops)-2].Call
+			s.open(3, "x").alter(func(op *Op) { op.Call = closed - 1 }).recv(3, "x", "a")
+		}, nil},
 		{"dropped by age", func(s *h) {
 			s.close(2, "x").step(time.Hour+1).open(3, "y").recv(3, "y", "b")
 		}, nil},
@@ -193,6 +198,9 @@ func TestCheckersOnHistoriesByHand(t *testing.T) {
 
 		{"waited in vain", func(s *h) {
 			s.fails(2, "x", context.Canceled).alter(func(op *Op) { op.Waited = true })
+		}, []Rule{Stalled}},
+		{"waited though closed", func(s *h) {
+			s.close(1, Auditor).fails(1, Auditor, context.Canceled).alter(func(op *Op) { op.Waited = true })
 		}, []Rule{Stalled}},
 		{"waited with nothing there", func(s *h) {
 			s.fails(1, Auditor, context.Canceled).alter(func(op *Op) { op.Waited = true })

@@ -26,15 +26,14 @@ func CheckCounting(h *History) []Violation {
 
 // counting is a history with what the rules look up in it.
 type counting struct {
-	history *History
-	topics  map[string][]event
-	places  map[string]int // of each event in its topic, by Key
-	sends   map[string]*Op // by Key, those that failed too
-	names   map[key]*name
-	opens   map[int]*Op    // by handle
-	closes  map[int]*Op    // the first, by handle of receiver or sender
-	shut    *Op            // the first
-	last    map[string]*Op // the delivery of each event that was called last
+	*timeline
+	places map[string]int // of each event in its topic, by Key
+	sends  map[string]*Op // by Key, those that failed too
+	names  map[key]*name
+	opens  map[int]*Op    // by handle
+	closes map[int]*Op    // the first, by handle of receiver or sender
+	shut   *Op            // the first
+	last   map[string]*Op // the delivery of each event that was called last
 
 	violations []Violation
 }
@@ -48,16 +47,15 @@ type name struct {
 
 func newCounting(h *History) *counting {
 	c := &counting{
-		history: h,
-		topics:  h.events(),
-		places:  map[string]int{},
-		sends:   map[string]*Op{},
-		names:   map[key]*name{},
-		opens:   map[int]*Op{},
-		closes:  map[int]*Op{},
-		last:    map[string]*Op{},
+		timeline: newTimeline(h),
+		places:   map[string]int{},
+		sends:    map[string]*Op{},
+		names:    map[key]*name{},
+		opens:    map[int]*Op{},
+		closes:   map[int]*Op{},
+		last:     map[string]*Op{},
 	}
-	for _, events := range c.topics {
+	for _, events := range c.events {
 		for i, e := range events {
 			c.places[e.send.Key] = i
 		}
@@ -106,7 +104,7 @@ func (c *counting) report(rule Rule, format string, args ...any) {
 // checkNumbers checks that IDs count the events from 1 on, in an order in which
 // they can have been sent.
 func (c *counting) checkNumbers() {
-	all := slices.Concat(slices.Collect(maps.Values(c.topics))...)
+	all := slices.Concat(slices.Collect(maps.Values(c.events))...)
 	sortByID(all)
 	var following *Op // of those after, the one that returned first
 	for i, e := range slices.Backward(all) {
@@ -141,7 +139,7 @@ func (c *counting) checkDeliveries() {
 			}
 			ids[recv.Key] = e.ID
 			created := e.CreatedAt.Sub(epoch)
-			least, greatest := c.history.clockIn(send.Call, send.Return)
+			least, greatest := c.clockIn(send.Call, send.Return)
 			if e.Type != send.Type || e.Headers[memstreamer.HeaderRunID] != send.Header || created < least || created > greatest {
 				c.report(Altered, "%v returned %+v, of %v", recv, e, send)
 			}
@@ -194,8 +192,8 @@ func (c *counting) mayBeForgotten(n *name, open *Op) bool {
 				return false
 			}
 		}
-		since, _ := c.history.clockIn(closing.Call, closing.Return)
-		return c.history.clockPeak(closing.Call, open.Return)-since > c.history.Retention
+		may, _ := c.forgettable(closing, open)
+		return may
 	})
 }
 
@@ -209,14 +207,14 @@ func (c *counting) checkSkipped(n *name, recv *Op) {
 			next = max(next, c.places[ack.Key]+1)
 		}
 	}
-	for _, e := range c.topics[recv.Topic][:c.places[recv.Key]][min(next, c.places[recv.Key]):] {
+	for _, e := range c.events[recv.Topic][:c.places[recv.Key]][min(next, c.places[recv.Key]):] {
 		last := c.last[e.send.Key]
 		switch {
 		case e.send.Call > open.Return || e.id == 0:
 			c.report(Lost, "%v, and the receiver has not got the event of %v", recv, e.send)
 		case n.latest:
 			// It may have been sent before the cursor began.
-		case !c.history.droppable(e, open.Return):
+		case !c.droppable(e, open.Return):
 			c.report(Trimmed, "%v, and the event of %v was too young to be dropped", recv, e.send)
 		case c.held(n, e, open.Return):
 			c.report(Trimmed, "%v, and the event of %v was held by an open receiver", recv, e.send)
@@ -267,7 +265,7 @@ func (c *counting) checkOrder() {
 
 // checkLoss checks that the auditor of each topic got all that was sent to it.
 func (c *counting) checkLoss() {
-	for topic, events := range c.topics {
+	for topic, events := range c.events {
 		got := map[string]bool{}
 		if n := c.names[key{topic, Auditor}]; n != nil {
 			for _, recv := range n.recvs {
@@ -275,7 +273,7 @@ func (c *counting) checkLoss() {
 			}
 		}
 		for _, e := range events {
-			if e.send.Call <= c.history.Audited && !got[e.send.Key] {
+			if e.send.Call <= c.Audited && !got[e.send.Key] {
 				c.report(Lost, "%v, which the auditor has not got", e.send)
 			}
 		}
@@ -284,12 +282,15 @@ func (c *counting) checkLoss() {
 
 // checkStalls checks that each Recv that waited in vain had nothing to return.
 func (c *counting) checkStalls() {
-	for i := range c.history.Ops {
-		op := &c.history.Ops[i]
+	for i := range c.Ops {
+		op := &c.Ops[i]
 		if !op.Waited {
 			continue
 		}
-		for _, key := range waiting(c.history.Ops, i) {
+		if closed(c.Ops, i) {
+			c.report(Stalled, "%v, though closed", op)
+		}
+		for _, key := range waiting(c.Ops, i) {
 			// One that nobody ever received is lost: there was no wake-up for it.
 			if c.last[key] != nil {
 				c.report(Stalled, "%v, with the event of %v to return", op, c.sends[key])
@@ -301,8 +302,8 @@ func (c *counting) checkStalls() {
 
 // checkErrors checks that each call failed when it had to, and as it had to.
 func (c *counting) checkErrors() {
-	for i := range c.history.Ops {
-		op := &c.history.Ops[i]
+	for i := range c.Ops {
+		op := &c.Ops[i]
 		var closed *Op
 		switch op.Kind {
 		case Send, Recv:

@@ -128,30 +128,28 @@ func (c coverage) add(h *History) {
 
 // forgotten tells whether open cannot have found the cursor that there was.
 func (c *counting) forgotten(n *name, open *Op) bool {
-	now, _ := c.history.clockIn(open.Call, open.Return)
-	any := false
+	was := false
 	for _, other := range n.opens {
-		if other == open || !other.before(open) {
+		if !other.before(open) {
 			continue
 		}
 		closed := c.closes[other.Handle]
 		if closed == nil || !closed.before(open) {
 			return false
 		}
-		_, since := c.history.clockIn(closed.Call, closed.Return)
-		if now-since <= c.history.Retention {
+		if _, must := c.forgettable(closed, open); !must {
 			return false
 		}
-		any = true
+		was = true
 	}
-	return any
+	return was
 }
 
 // unseen returns how many events just before that of recv its name never got,
 // though they were sent while it had a cursor.
 func (c *counting) unseen(recv *Op, seen map[string]bool) (n int) {
 	first := c.names[recv.key()].opens[0]
-	for _, e := range slices.Backward(c.topics[recv.Topic][:c.places[recv.Key]]) {
+	for _, e := range slices.Backward(c.events[recv.Topic][:c.places[recv.Key]]) {
 		if seen[e.send.Key] || !first.before(e.send) {
 			break
 		}

@@ -8,9 +8,7 @@
 package robustness
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
@@ -117,95 +115,3 @@ const Auditor = "auditor"
 type key struct{ topic, name string }
 
 func (o *Op) key() key { return key{o.Topic, o.Name} }
-
-// clockIn returns the least and the greatest time that the streamer's clock
-// told between from and to.
-func (h *History) clockIn(from, to int64) (least, greatest time.Duration) {
-	for i := range h.Ops {
-		op := &h.Ops[i]
-		if op.Kind != Step {
-			continue
-		}
-		if op.Call > to {
-			break
-		}
-		if op.Call <= from {
-			least, greatest = op.Now, op.Now
-		} else {
-			least, greatest = min(least, op.Now), max(greatest, op.Now)
-		}
-	}
-	return least, greatest
-}
-
-// clockPeak returns the greatest time that a call running between from and to
-// can have read: one that was called earlier may have read the clock then.
-func (h *History) clockPeak(from, to int64) time.Duration {
-	earliest := from
-	for i := range h.Ops {
-		if op := &h.Ops[i]; op.Call < earliest && op.Return >= from {
-			earliest = op.Call
-		}
-	}
-	_, greatest := h.clockIn(earliest, to)
-	return greatest
-}
-
-// event is one event of a topic, as the history tells of it.
-type event struct {
-	send    *Op
-	id      int64         // 0 when nobody received it
-	created time.Duration // the earliest it can be
-}
-
-// droppable tells whether retention allows e to be gone at the time until, if
-// nobody holds it.
-func (h *History) droppable(e event, until int64) bool {
-	return h.Retention > 0 && h.clockPeak(e.send.Call, until)-e.created > h.Retention
-}
-
-// events returns the events of each topic in the order of their IDs. One that
-// nobody received is where it can have been by the time of its Send.
-func (h *History) events() map[string][]event {
-	received := map[string]*memstreamer.Event{}
-	for i := range h.Ops {
-		if op := &h.Ops[i]; op.Kind == Recv && op.ok() {
-			received[op.Key] = &op.Event
-		}
-	}
-	topics := map[string][]event{}
-	var unknown []event
-	for i := range h.Ops {
-		op := &h.Ops[i]
-		if op.Kind != Send || !op.ok() {
-			continue
-		}
-		if e := received[op.Key]; e != nil {
-			topics[op.Topic] = append(topics[op.Topic], event{op, e.ID, e.CreatedAt.Sub(epoch)})
-			continue
-		}
-		least, _ := h.clockIn(op.Call, op.Return)
-		unknown = append(unknown, event{op, 0, least})
-	}
-	for _, events := range topics {
-		sortByID(events)
-	}
-	for _, e := range unknown {
-		topic := e.send.Topic
-		topics[topic] = insertByTime(topics[topic], e)
-	}
-	return topics
-}
-
-func sortByID(events []event) {
-	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.id, b.id) })
-}
-
-// insertByTime puts e before the first of events that was sent after it.
-func insertByTime(events []event, e event) []event {
-	i := slices.IndexFunc(events, func(other event) bool { return e.send.before(other.send) })
-	if i < 0 {
-		i = len(events)
-	}
-	return slices.Insert(events, i, e)
-}

@@ -25,6 +25,8 @@ var (
 const searching = time.Minute
 
 func TestMain(m *testing.M) {
+	// More than rapid's default, which the command line still changes.
+	_ = flag.Set("rapid.checks", "1000")
 	goleak.VerifyTestMain(m)
 }
 

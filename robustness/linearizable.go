@@ -16,24 +16,42 @@ import (
 // within limit.
 func CheckLinearizable(h *History, limit time.Duration) []Violation {
 	var violations []Violation
-	events := h.events()
+	t := newTimeline(h)
 	for _, k := range h.keys() {
-		calls := partition(h, k, events[k.topic])
+		calls := t.partition(k)
+		result, info := porcupine.CheckOperationsVerbose(cursorModel, calls, limit)
 		var reason string
-		switch porcupine.CheckOperationsTimeout(cursorModel, calls, limit) {
+		switch result {
 		case porcupine.Ok:
 			continue
 		case porcupine.Illegal:
-			reason = "no order explains"
+			reason = "no order explains its calls: " + stuck(calls, info)
 		default:
-			reason = fmt.Sprintf("%v were not enough to find an order that explains", limit)
+			reason = fmt.Sprintf("%v were not enough to find an order of its calls", limit)
 		}
-		violations = append(violations, Violation{
-			Rule:   NotLinearizable,
-			Detail: fmt.Sprintf("%s/%s: %s its %d calls", k.topic, k.name, reason, len(calls)),
-		})
+		violations = append(violations, Violation{NotLinearizable, fmt.Sprintf("%s/%s: %s", k.topic, k.name, reason)})
 	}
 	return violations
+}
+
+// stuck tells how far the longest order came, and which call it had to have
+// next: the one that returned first of those it leaves out.
+func stuck(calls []porcupine.Operation, info porcupine.LinearizationInfo) string {
+	var longest []porcupine.Operation
+	for _, order := range info.PartialLinearizationsOperations()[0] {
+		if len(order) > len(longest) {
+			longest = order
+		}
+	}
+	var next *Op
+	for _, c := range calls {
+		op := c.Input.(*call).Op
+		ordered := slices.ContainsFunc(longest, func(o porcupine.Operation) bool { return o.Input == c.Input })
+		if !ordered && (next == nil || op.Return < next.Return) {
+			next = op
+		}
+	}
+	return fmt.Sprintf("of %d the longest has %d, and then not %v", len(calls), len(longest), next)
 }
 
 // keys returns each (topic, name) there is in h.
@@ -62,16 +80,16 @@ type call struct {
 }
 
 // partition returns the calls that concern the cursor of k.
-func partition(h *History, k key, events []event) []porcupine.Operation {
+func (t *timeline) partition(k key) []porcupine.Operation {
+	events := t.events[k.topic]
 	places := map[string]int{}
 	for i, e := range events {
 		places[e.send.Key] = i
 	}
 	handles := map[int]int{}
-	var closes []*call
 	var operations []porcupine.Operation
-	for i := range h.Ops {
-		op := &h.Ops[i]
+	for i := range t.Ops {
+		op := &t.Ops[i]
 		c := &call{Op: op, event: -1, place: i}
 		switch op.Kind {
 		case Send:
@@ -83,24 +101,20 @@ func partition(h *History, k key, events []event) []porcupine.Operation {
 				continue
 			}
 			handles[op.Handle] = len(handles)
-			c.droppable = slices.IndexFunc(events, func(e event) bool { return !h.droppable(e, op.Return) })
+			c.droppable = slices.IndexFunc(events, func(e event) bool { return !t.droppable(e, op.Return) })
 			if c.droppable < 0 {
 				c.droppable = len(events)
 			}
 			c.mayForget, c.forgets = map[int]bool{}, map[int]bool{}
-			now, _ := h.clockIn(op.Call, op.Return)
-			for _, closing := range closes {
-				earliest, latest := h.clockIn(closing.Call, closing.Return)
-				c.forgets[closing.place] = now-latest > h.Retention
-				c.mayForget[closing.place] = h.clockPeak(closing.Call, op.Return)-earliest > h.Retention
+			for place := range t.Ops {
+				if closing := &t.Ops[place]; closing.Kind == Close && closing.key() == k && closing.Call < op.Return {
+					c.mayForget[place], c.forgets[place] = t.forgettable(closing, op)
+				}
 			}
 		case Recv, Ack, Close:
 			// A Recv that its context ended says nothing of the cursor.
 			if op.key() != k || op.Kind == Recv && !op.ok() && op.Done {
 				continue
-			}
-			if op.Kind == Close {
-				closes = append(closes, c)
 			}
 		case Shut:
 		default:

@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// retentionPeriod is the retention of every history, by its own clock.
+// retentionPeriod is the retention of a history that has one, by its own clock.
 const retentionPeriod = time.Hour
 
 // Plan is what the goroutines of a run are told to do. It follows from its seed
 // alone.
 type Plan struct {
-	Seed   uint64
-	phases []phase
+	Seed      uint64
+	retention time.Duration
+	phases    []phase
 
 	// rush has the streamer closed while it is used, and not only at the end.
 	rush bool
@@ -72,7 +73,10 @@ var workers = func() []worker {
 // NewPlan returns the plan of a seed.
 func NewPlan(seed uint64) Plan {
 	random := rand.New(rand.NewPCG(seed, 0))
-	p := Plan{Seed: seed, rush: random.IntN(4) == 0}
+	p := Plan{Seed: seed, retention: retentionPeriod, rush: random.IntN(4) == 0}
+	if random.IntN(5) == 0 {
+		p.retention = 0
+	}
 	const phases = 4
 	most := 8 + random.IntN(20) // actions of a worker in a phase
 	for range phases {

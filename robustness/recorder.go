@@ -51,24 +51,26 @@ func (r *recorder) moment(op Op) {
 	r.ops = append(r.ops, op)
 }
 
-// waiting tells whether there is an event that the Recv at place has to return.
+// waiting tells whether the Recv at place has to return by itself.
 func (r *recorder) waiting(place int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(waiting(r.ops, place), func(key string) bool {
+	return closed(r.ops, place) || slices.ContainsFunc(waiting(r.ops, place), func(key string) bool {
 		return !r.givenUp[r.ops[place].Name+" "+key]
 	})
 }
 
-// giveUp writes that the Recv at place has waited in vain, which tells whether
-// it was for an event, and is not to be waited for again.
+// giveUp writes that the Recv at place has waited in vain, if it has for
+// something, and that this is not to be waited for again.
 func (r *recorder) giveUp(place int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, key := range waiting(r.ops, place) {
-		r.givenUp[r.ops[place].Name+" "+key] = true
-		r.ops[place].Waited = true
+	op := &r.ops[place]
+	keys := waiting(r.ops, place)
+	for _, key := range keys {
+		r.givenUp[op.Name+" "+key] = true
 	}
+	op.Waited = len(keys) > 0 || closed(r.ops, place)
 }
 
 func (r *recorder) progress() int64 {
@@ -109,4 +111,14 @@ func waiting(ops []Op, place int) []string {
 		}
 	}
 	return keys
+}
+
+// closed tells whether the receiver of the Recv at place, or the streamer, had
+// been closed when it returned or, where it has not, is closed now.
+func closed(ops []Op, place int) bool {
+	recv := &ops[place]
+	return slices.ContainsFunc(ops, func(op Op) bool {
+		closing := op.Kind == Close && op.Handle == recv.Handle || op.Kind == Shut
+		return closing && op.Return > 0 && (recv.Return == 0 || op.Return < recv.Return)
+	})
 }

@@ -2,6 +2,7 @@ package robustness
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -70,7 +71,7 @@ type parkedRecv struct {
 func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Streamer) *History {
 	r := &run{plan: plan, pace: pace, rec: newRecorder(), parked: map[*actor]parkedRecv{}}
 	r.clock = &Clock{yield: func() { r.yield(-1) }}
-	r.streamer = makes(r.clock, retentionPeriod)
+	r.streamer = makes(r.clock, plan.retention)
 	for i, w := range workers {
 		r.workers = append(r.workers, newActor(r, w, i))
 	}
@@ -86,7 +87,7 @@ func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Stre
 		r.rush()
 	}
 	r.finish()
-	return r.rec.history(retentionPeriod, audited)
+	return r.rec.history(plan.retention, audited)
 }
 
 // phase has everybody do what ph says, and the topics it leaves out left alone.
@@ -160,8 +161,12 @@ func (r *run) settle() {
 			waiting = waiting || r.rec.waiting(recv.place)
 			onlyAuditors = onlyAuditors && a.role == auditing
 		}
-		if waiting && time.Since(since) < stalledAfter {
+		stalled := time.Since(since) >= stalledAfter
+		if waiting && !stalled {
 			continue
+		}
+		if stalled && !waiting {
+			panic(fmt.Sprintf("calls of Recv have not returned, long after their contexts were done: %v", r.rec.ops))
 		}
 		for a, recv := range parked {
 			if waiting {

@@ -16,7 +16,7 @@ const (
 	Misnumbered Rule = "IDs not unique and increasing"
 	Altered     Rule = "event not as it was sent"
 	Trimmed     Rule = "event dropped that had to be kept"
-	Stalled     Rule = "parked with an event to receive"
+	Stalled     Rule = "parked with something to return"
 	Misreported Rule = "wrong error"
 )
 
