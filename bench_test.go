@@ -447,7 +447,7 @@ func benchReceiver(b *testing.B, s memstreamer.EventStreamer, topic, name string
 	return receiver
 }
 
-func failOn(b *testing.B, err error) {
+func failOn(b testing.TB, err error) {
 	if err != nil {
 		b.Helper()
 		b.Fatal(err)
