@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// topic sends to one topic, and counts its events from 1 on: the ForeignID of
+// each is its number.
+type topic struct {
+	*soak
+	topic string
+	names []*name
+	last  atomic.Int64 // the number of the last that was sent
+
+	mu    sync.Mutex
+	times [1 << 13]time.Duration // since the start, when the last so many were sent or a little before
+}
+
+func newTopic(k *soak, name string) *topic {
+	return &topic{soak: k, topic: name}
+}
+
+// name returns the name of a number.
+func (t *topic) name(i int) *name {
+	for len(t.names) <= i {
+		t.names = append(t.names, &name{topic: t, name: fmt.Sprint("name ", len(t.names))})
+	}
+	return t.names[i]
+}
+
+// send sends at a steady pace until ctx is done.
+func (t *topic) send(ctx context.Context, random *rand.Rand) {
+	const tick = 20 * time.Millisecond
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	due := random.Float64()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		due += float64(t.rate) / float64(t.soak.config.topics) * tick.Seconds()
+		if t.behind() {
+			due = 0
+		}
+		// By its own topic's sender, or as an outbox does by the header.
+		by, headers := t.topic, map[memstreamer.Header]string(nil)
+		if random.IntN(2) == 0 {
+			by = "outbox"
+			headers = map[memstreamer.Header]string{memstreamer.HeaderTopic: t.topic}
+		}
+		sender, err := t.streamer.NewSender(context.Background(), by)
+		if err != nil {
+			t.failf("%s: NewSender: %v", t.topic, err)
+			return
+		}
+		for ; due >= 1; due-- {
+			t.sendNext(sender, headers)
+			if t.last.Load()%100 == 0 {
+				t.visit(sender, headers)
+			}
+		}
+		if err := sender.Close(); err != nil {
+			t.failf("%s: Close of a sender: %v", t.topic, err)
+		}
+	}
+}
+
+func (t *topic) sendNext(sender memstreamer.EventSender, headers map[memstreamer.Header]string) {
+	number := t.last.Load() + 1
+	t.mu.Lock()
+	t.times[number%int64(len(t.times))] = time.Since(t.start)
+	t.mu.Unlock()
+	if err := sender.Send(context.Background(), strconv.FormatInt(number, 10), 1, headers); err != nil {
+		t.failf("%s: Send: %v", t.topic, err)
+	}
+	t.last.Store(number)
+	t.sent.Add(1)
+}
+
+// visit opens a name that was never used, as an engine does for a run that it
+// awaits, and has to get just what is sent from then on.
+func (t *topic) visit(sender memstreamer.EventSender, headers map[memstreamer.Header]string) {
+	name := fmt.Sprint("run ", t.last.Load())
+	r, err := t.streamer.NewReceiver(context.Background(), t.topic, name, memstreamer.StreamFromLatest())
+	if err != nil {
+		t.failf("%s/%s: NewReceiver: %v", t.topic, name, err)
+		return
+	}
+	t.sendNext(sender, headers)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	event, ack, err := r.Recv(ctx)
+	if err != nil {
+		t.failf("%s/%s: Recv of an event that was just sent: %v", t.topic, name, err)
+	} else if event.ForeignID != strconv.FormatInt(t.last.Load(), 10) {
+		t.failf("%s/%s: got event %s from the latest, and event %d was sent", t.topic, name, event.ForeignID, t.last.Load())
+	} else if err := ack(); err != nil {
+		t.failf("%s/%s: Ack: %v", t.topic, name, err)
+	}
+	if err := r.Close(); err != nil {
+		t.failf("%s/%s: Close: %v", t.topic, name, err)
+	}
+}
+
+// behind tells whether a receiver is so far behind that sending has to wait.
+func (t *topic) behind() bool {
+	for _, n := range t.names {
+		if n.lag() > int64(len(t.times)/2) {
+			return true
+		}
+	}
+	return false
+}
+
+// age returns how long before at the event of a number was sent, at most.
+func (t *topic) age(number int64, at time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// What is older than all that is remembered is as old as the oldest of it.
+	number = max(number, t.last.Load()-int64(len(t.times))+2)
+	return at.Sub(t.start) - t.times[number%int64(len(t.times))]
+}
