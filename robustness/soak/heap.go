@@ -30,7 +30,7 @@ func (h *heapWatch) measure(elapsed time.Duration) uint64 {
 func (h *heapWatch) grew() error {
 	third := len(h.sizes) / 3
 	if third == 0 {
-		return fmt.Errorf("%d measurements of the heap are too few to judge it: print lines more often", len(h.sizes))
+		return fmt.Errorf("%d measurements of the heap are too few to judge it: let it run longer", len(h.sizes))
 	}
 	const spare = 1 << 20
 	largest, smallest := slices.Max(h.sizes[:third]), slices.Min(h.sizes[len(h.sizes)-third:])

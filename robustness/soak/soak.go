@@ -110,13 +110,13 @@ func (k *soak) failf(format string, args ...any) {
 	}
 }
 
-// watch prints a line every so often until ctx is done, and returns how the
-// heap went.
+// watch measures the heap every second, and prints a line every so often, until
+// ctx is done. It returns how the heap went.
 func (k *soak) watch(ctx context.Context, out io.Writer) *heapWatch {
 	heap := &heapWatch{settling: k.settling()}
-	ticker := time.NewTicker(k.every)
+	ticker := time.NewTicker(min(time.Second, k.every))
 	defer ticker.Stop()
-	for {
+	for next := k.every; ; {
 		select {
 		case <-ctx.Done():
 			return heap
@@ -124,6 +124,10 @@ func (k *soak) watch(ctx context.Context, out io.Writer) *heapWatch {
 		}
 		elapsed := time.Since(k.start)
 		size := heap.measure(elapsed)
+		if elapsed < next {
+			continue
+		}
+		next += k.every
 		retained, lag := 0, int64(0)
 		stats := k.streamer.Stats()
 		for _, t := range stats.Topics {
