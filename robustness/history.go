@@ -57,12 +57,15 @@ type Op struct {
 	// Of Recv: what it returned, whether its context was done when it was called
 	// and when it returned, and whether it was cancelled only after everything
 	// else had been at rest for long.
-	Event             memstreamer.Event
-	DoneBefore, Done  bool
-	Waited            bool
+	Event            memstreamer.Event
+	DoneBefore, Done bool
+	Waited           bool
+
+	Now time.Duration // of Step: the streamer's clock from then on
+
+	// For whoever reads the history: who called, and when by the time package.
 	Worker            int
-	CalledAt, EndedAt time.Duration // by the wall clock, since the history began
-	Now               time.Duration // of Step: the streamer's clock from then on
+	CalledAt, EndedAt time.Duration
 }
 
 func (o *Op) ok() bool { return o.Err == nil }
