@@ -1,0 +1,160 @@
+// Package embedded runs a NATS server with JetStream inside the process, for
+// events that survive it on one machine with nothing to install. The server
+// listens on no port: only this process can reach it.
+//
+//	conn, stop, err := embedded.Start("data")
+//	if err != nil {
+//		return err
+//	}
+//	defer stop()
+//	js, err := natsjs.New(conn)
+//	if err != nil {
+//		return err
+//	}
+//	streamer, err := jetstream.New(ctx, js)
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// startTimeout is how long a server may take to be ready. It reads what it
+// needs of its files before.
+const startTimeout = time.Minute
+
+// Option configures [Start]. One with an invalid value makes Start fail.
+type Option func(*options) error
+
+type options struct {
+	logger     *slog.Logger
+	syncAlways bool
+}
+
+// WithLogger has l told what the server logs, at the levels Error, Warn and
+// Info. The default is to log nothing.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		o.logger = l
+		return nil
+	}
+}
+
+// WithSyncAlways has each event on the disk, and not only with the operating
+// system, before its Send returns. The default is to sync every two minutes:
+// what was sent survives the end of the process, whatever ends it, but not a
+// loss of power.
+func WithSyncAlways() Option {
+	return func(o *options) error {
+		o.syncAlways = true
+		return nil
+	}
+}
+
+// Start starts a server on the files in dir, which it makes where there are
+// none, and returns a connection to it. stop closes the connection, has the
+// server write what it holds, and returns when it has ended; it may be called
+// again, and returns what it returned first.
+//
+// Start fails where dir is empty, cannot be written, or is in use by another
+// server, and where an option is nil or invalid.
+func Start(dir string, opts ...Option) (conn *nats.Conn, stop func() error, err error) {
+	o := options{logger: slog.New(slog.DiscardHandler)}
+	for i, opt := range opts {
+		if opt == nil {
+			return nil, nil, fmt.Errorf("memstreamer/jetstream/embedded: Start: option %d of %d is nil", i+1, len(opts))
+		}
+		if err := opt(&o); err != nil {
+			return nil, nil, fmt.Errorf("memstreamer/jetstream/embedded: Start: %w", err)
+		}
+	}
+	if dir == "" {
+		return nil, nil, errors.New("memstreamer/jetstream/embedded: Start: dir is empty")
+	}
+	conn, stop, err = start(dir, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("memstreamer/jetstream/embedded: Start in %q: %w", dir, err)
+	}
+	return conn, sync.OnceValue(stop), nil
+}
+
+func start(dir string, o options) (*nats.Conn, func() error, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	srv, err := startServer(dir, o)
+	if err != nil {
+		return nil, nil, errors.Join(err, unlock())
+	}
+	conn, err := nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect())
+	if err != nil {
+		shutdown(srv)
+		return nil, nil, errors.Join(fmt.Errorf("connect: %w", err), unlock())
+	}
+	return conn, func() error {
+		conn.Close()
+		shutdown(srv)
+		return unlock()
+	}, nil
+}
+
+// lock keeps two servers from writing the same files, which neither would
+// notice. The lock ends with the process.
+func lock(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	l := flock.New(filepath.Join(dir, "lock"))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if !ok {
+		return nil, errors.New("another server uses this directory, in this process or another; give each its own")
+	}
+	return l.Unlock, nil
+}
+
+func startServer(dir string, o options) (*server.Server, error) {
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "memstreamer",
+		DontListen: true,
+		JetStream:  true,
+		StoreDir:   dir,
+		SyncAlways: o.syncAlways,
+		NoSigs:     true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	log := &serverLog{to: o.logger}
+	srv.SetLogger(log, false, false)
+	srv.Start()
+	if message := log.fatal(); message != "" {
+		shutdown(srv)
+		return nil, fmt.Errorf("the server did not start: %s", message)
+	}
+	if !srv.ReadyForConnections(startTimeout) {
+		shutdown(srv)
+		return nil, fmt.Errorf("the server was not ready within %v", startTimeout)
+	}
+	return srv, nil
+}
+
+func shutdown(srv *server.Server) {
+	srv.Shutdown()
+	srv.WaitForShutdown()
+}
