@@ -1,0 +1,390 @@
+// Package jetstream is memstreamer's contract on NATS JetStream: an
+// [memstreamer.EventStreamer] whose events and cursors survive the process,
+// for one machine or a cluster.
+//
+// All events are in one stream. A topic is a subject of it, and a cursor is a
+// durable pull consumer that lets one event at a time out until its ack, so
+// that its ack floor is the cursor. The server holds both; a [Streamer] keeps
+// no more than the event that its receivers are at.
+//
+// The contract is that of the three interfaces in package memstreamer, with
+// these differences, all of them because there is a network between:
+//
+//   - Event.ID is the event's sequence number in the stream, and
+//     Event.CreatedAt the time at which the server stored it.
+//   - Send and an Ack return once the server has confirmed them. An error from
+//     either, other than one that says what is wrong with its arguments, leaves
+//     open whether it took effect.
+//   - Receivers of one name share its cursor across processes too, but between
+//     processes an event is with one of them at a time. The next receiver to be
+//     opened gets it at once; one that waits already gets it when those of the
+//     process that has it are closed, or after [AckWait].
+//   - A server writes its cursors to disk ten times a second. One that is killed
+//     may have forgotten the acks of the last tenth, and then delivers their
+//     events again. It does not where it is stopped, and a cluster does not with
+//     [WithReplicas] of 3 while two of its servers go on.
+//
+// It needs a nats-server of version 2.14 or newer.
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+)
+
+// AckWait is how long an event that was received and not acked stays with its
+// process, before receivers of its name that already wait in another get it
+// too: because that process died, or because it takes longer than this.
+const AckWait = 30 * time.Second
+
+const (
+	// openTimeout ends the patience of New and NewReceiver with a server that
+	// is not available, where their context does not.
+	openTimeout = 30 * time.Second
+	// retryDelay is the pause before something that the server could not do
+	// just now is asked for again.
+	retryDelay = 100 * time.Millisecond
+	// ackPatience is that with the first attempt of an ack.
+	ackPatience = 250 * time.Millisecond
+	// patience is that with the first attempt of anything else.
+	patience = time.Second
+	// maxPatience is that with any attempt.
+	maxPatience = 16 * time.Second
+)
+
+// Streamer is an [memstreamer.EventStreamer] on one JetStream stream. Its
+// methods, and those of its senders and receivers, are safe for concurrent use.
+type Streamer struct {
+	js   natsjs.JetStream
+	conn *nats.Conn
+	opts options
+	log  *slog.Logger
+	// clustered tells that a server may answer for a consumer that it does not
+	// lead.
+	clustered bool
+
+	// ctx ends when the streamer is closed.
+	ctx   context.Context
+	close context.CancelFunc
+
+	// inbox is where the server delivers the events of all cursors. It outlives
+	// each of them, so that an event delivered to one that was just closed is
+	// given back rather than lost until AckWait.
+	inbox   string
+	sub     *nats.Subscription
+	status  chan nats.Status
+	stopped sync.WaitGroup
+
+	mu      sync.Mutex
+	cursors map[string]*cursor // by consumer name; those in use
+}
+
+// New returns a streamer on js. It makes the stream where there is none, and
+// fails where there is one with other settings, with an error that names each
+// that differs. It fails with an error that says which when js is nil or an
+// option is nil or invalid, with ctx's error when ctx is done, and after half a
+// minute when the server is not available.
+//
+// js and its connection stay the caller's, to be closed after the streamer. A
+// connection that should outlast a server's absence has to be made so, with
+// nats.MaxReconnects(-1).
+func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if js == nil {
+		return nil, errors.New("memstreamer/jetstream: New: js is nil")
+	}
+	o, err := resolve(opts)
+	if err != nil {
+		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
+	}
+
+	s := &Streamer{
+		js:      js,
+		conn:    js.Conn(),
+		opts:    o,
+		log:     o.logger.With("stream", o.stream),
+		inbox:   js.Conn().NewInbox(),
+		cursors: make(map[string]*cursor),
+	}
+	s.ctx, s.close = context.WithCancel(context.Background())
+	if err := s.ensureStream(ctx); err != nil {
+		err = s.cause(ctx, s.ctx, err)
+		s.close()
+		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
+	}
+	if err := s.open(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
+	}
+	return s, nil
+}
+
+// open subscribes to the inbox, and starts the streamer's two goroutines.
+func (s *Streamer) open() (err error) {
+	if s.sub, err = s.conn.Subscribe(s.inbox+".>", s.deliver); err != nil {
+		return err
+	}
+	s.stopped.Add(1)
+	ended := sync.OnceFunc(s.stopped.Done)
+	s.sub.SetClosedHandler(func(string) { ended() })
+	if !s.sub.IsValid() {
+		// Closed before it had the handler, which may not be called any more.
+		ended()
+	}
+	s.status = s.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	s.stopped.Go(s.watchConnection)
+	return nil
+}
+
+// NewSender implements [memstreamer.EventStreamer]. It does not ask the server.
+func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if topic == "" {
+		return nil, errors.New("memstreamer/jetstream: NewSender: topic is empty")
+	}
+	if s.ctx.Err() != nil {
+		return nil, memstreamer.ErrClosed
+	}
+	snd := &sender{streamer: s, topic: topic}
+	snd.ctx, snd.close = context.WithCancel(s.ctx)
+	return snd, nil
+}
+
+// NewReceiver implements [memstreamer.EventStreamer]. The cursor is on the
+// server when it returns. It fails after half a minute when the server is not
+// available, where ctx is not done before.
+func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if topic == "" {
+		return nil, errors.New("memstreamer/jetstream: NewReceiver: topic is empty")
+	}
+	if name == "" {
+		return nil, errors.New("memstreamer/jetstream: NewReceiver: name is empty")
+	}
+	var o memstreamer.ReceiverOptions
+	for i, opt := range opts {
+		if opt == nil {
+			return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: option %d of %d is nil", i+1, len(opts))
+		}
+		opt(&o)
+	}
+	if s.ctx.Err() != nil {
+		return nil, memstreamer.ErrClosed
+	}
+
+	joined, stop := join(ctx, s.ctx)
+	defer stop()
+	c, err := s.openCursor(joined, topic, name, o.StreamFromLatest)
+	if err != nil {
+		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver(%q, %q): %w", topic, name, s.cause(ctx, s.ctx, err))
+	}
+	r := &receiver{streamer: s, cursor: c}
+	r.ctx, r.close = context.WithCancel(s.ctx)
+	return r, nil
+}
+
+// Close closes the streamer and with it all its senders and receivers: what
+// waits in them returns ErrClosed. Events received and not acked go back to
+// the server, and Acks still succeed while the connection is open. It waits
+// for the streamer's goroutines, may be called again, and returns nil.
+func (s *Streamer) Close() error {
+	s.mu.Lock()
+	cursors := s.cursors
+	s.cursors = make(map[string]*cursor)
+	first := s.ctx.Err() == nil
+	s.close()
+	s.mu.Unlock()
+
+	for _, c := range cursors {
+		c.giveBack()
+		c.lostPull() // with the inbox
+	}
+	if first {
+		// It fails only where the connection is closed, and with it this.
+		_ = s.sub.Unsubscribe()
+		s.conn.RemoveStatusListener(s.status)
+	}
+	s.stopped.Wait()
+	return nil
+}
+
+// watchConnection tells the cursors of what they cannot see: a pull request
+// does not survive its connection, and a delivery may have been lost with it.
+func (s *Streamer) watchConnection() {
+	for status := range s.status {
+		s.mu.Lock()
+		cursors := make([]*cursor, 0, len(s.cursors))
+		for _, c := range s.cursors {
+			cursors = append(cursors, c)
+		}
+		s.mu.Unlock()
+		s.log.Info("connection status changed", "status", status.String())
+		for _, c := range cursors {
+			if status == nats.CLOSED {
+				c.fail(nats.ErrConnectionClosed)
+			} else {
+				c.lostPull()
+			}
+		}
+		if status == nats.CLOSED {
+			return
+		}
+	}
+}
+
+// deliver takes what the server sends in answer to pull requests: an event, or
+// a status, which has no reply subject. It runs on the subscription's own
+// goroutine, one message after the other.
+func (s *Streamer) deliver(m *nats.Msg) {
+	if m.Reply == "" {
+		consumer, pull, _ := strings.Cut(strings.TrimPrefix(m.Subject, s.inbox+"."), ".")
+		if c := s.cursor(consumer); c != nil {
+			c.pullStatus(pull, m.Header)
+		}
+		return
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		s.log.Warn("dropped a message that JetStream did not send", "subject", m.Subject, "error", err)
+		return
+	}
+	d := &delivery{
+		msg:       m,
+		id:        int64(meta.Sequence.Stream),
+		createdAt: meta.Timestamp,
+	}
+	c := s.cursor(meta.Consumer)
+	if c == nil {
+		s.giveBack(d)
+		return
+	}
+	c.deliver(d)
+}
+
+func (s *Streamer) cursor(consumer string) *cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursors[consumer]
+}
+
+// giveBack has the server deliver d again, to whoever asks first. Where that
+// fails, AckWait does it.
+func (s *Streamer) giveBack(d *delivery) {
+	if err := d.msg.Nak(); err != nil {
+		s.log.Debug("could not give an event back", "event", d.id, "error", err)
+	}
+}
+
+// persist calls f, which asks the server something that may be asked again,
+// until the server is available to answer or ctx is done. Each attempt has more
+// time than the one before, for a server that is not gone but slow.
+func (s *Streamer) persist(ctx context.Context, what string, first time.Duration, f func(context.Context) error) error {
+	for limit := first; ; limit = min(2*limit, maxPatience) {
+		attempt, cancel := context.WithTimeout(ctx, limit)
+		err := f(attempt)
+		retry := err != nil && unavailable(err)
+		if retry {
+			pause(attempt, retryDelay)
+		}
+		cancel()
+		switch {
+		case !retry:
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("the server is not available: %w", err)
+		}
+		s.log.Warn("the server is not available, trying again", "for", what, "error", err)
+	}
+}
+
+// pause waits for d, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// join returns a context that is done as soon as ctx or owner is, where owner
+// is that of a sender, receiver or streamer. The caller calls stop when done.
+func join(ctx, owner context.Context) (joined context.Context, stop func()) {
+	joined, cancel := context.WithCancel(ctx)
+	unlink := context.AfterFunc(owner, cancel)
+	return joined, func() {
+		unlink()
+		cancel()
+	}
+}
+
+// cause returns err, what a call under the join of ctx and owner failed with,
+// as the contract has it: with ctx's error where ctx is done, and otherwise
+// ErrClosed where owner is.
+func (s *Streamer) cause(ctx, owner context.Context, err error) error {
+	done := ctx.Err()
+	switch {
+	case done == nil && owner.Err() == nil:
+		return err
+	case done == nil:
+		return memstreamer.ErrClosed
+	case !s.conn.IsConnected():
+		return fmt.Errorf("%w: no connection to the server (%v)", done, s.conn.Status())
+	case errors.Is(err, done):
+		return err
+	default:
+		return fmt.Errorf("%w: %v", done, err)
+	}
+}
+
+// errNoLeader is an answer about a consumer from a server that does not lead it.
+var errNoLeader = errors.New("the consumer has no leader")
+
+// notFound tells whether err says that a stream or a consumer does not exist.
+func notFound(err error) bool {
+	var api *natsjs.APIError
+	return errors.As(err, &api) && api.Code == 404
+}
+
+// unavailable tells whether err is the server's state of a moment, which the
+// same call may not meet again.
+func unavailable(err error) bool {
+	var api *natsjs.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case natsjs.JSErrCodeJetStreamNotEnabled, natsjs.JSErrCodeJetStreamNotEnabledForAccount:
+			return false
+		}
+		const duplicateInProcess = 10158
+		return api.Code == 503 || api.ErrorCode == duplicateInProcess
+	}
+	for _, momentary := range []error{
+		context.DeadlineExceeded, // of one attempt
+		errNoLeader,
+		nats.ErrTimeout,
+		nats.ErrNoResponders,
+		nats.ErrDisconnected,
+		nats.ErrReconnectBufExceeded,
+		natsjs.ErrNoStreamResponse,
+	} {
+		if errors.Is(err, momentary) {
+			return true
+		}
+	}
+	return false
+}

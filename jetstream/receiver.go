@@ -1,0 +1,52 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+type receiver struct {
+	streamer *Streamer
+	cursor   *cursor
+
+	// ctx ends when the receiver or its streamer is closed.
+	ctx     context.Context
+	close   context.CancelFunc
+	release sync.Once
+}
+
+// Recv implements [memstreamer.EventReceiver]. It waits for the server's push,
+// through absences of the server too, as long as ctx lets it. An error that is
+// neither ctx's nor ErrClosed says what is wrong with the cursor; one that is
+// gone from the server, after its inactivity or because somebody deleted it,
+// is made anew by the next NewReceiver.
+func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if r.ctx.Err() != nil {
+		return nil, nil, memstreamer.ErrClosed
+	}
+	joined, stop := join(ctx, r.ctx)
+	defer stop()
+	d, err := r.cursor.next(joined)
+	if err != nil {
+		return nil, nil, fmt.Errorf("memstreamer/jetstream: Recv: %w", r.streamer.cause(ctx, r.ctx, err))
+	}
+	event, err := d.event()
+	if err != nil {
+		return nil, nil, fmt.Errorf("memstreamer/jetstream: Recv: %w", err)
+	}
+	return event, func() error { return r.cursor.ack(d) }, nil
+}
+
+// Close implements [memstreamer.EventReceiver]. The last receiver of a name to
+// close here gives its event back, for those that wait elsewhere.
+func (r *receiver) Close() error {
+	r.close()
+	r.release.Do(func() { r.streamer.releaseCursor(r.cursor) })
+	return nil
+}

@@ -1,0 +1,74 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+type sender struct {
+	streamer *Streamer
+	topic    string
+
+	// ctx ends when the sender or its streamer is closed.
+	ctx   context.Context
+	close context.CancelFunc
+}
+
+// Send implements [memstreamer.EventSender]. It returns nil once the server has
+// stored the event. While the server cannot be reached, or does not answer, it
+// asks again, until ctx is done or, at the latest, for 90 seconds; the server
+// knows such a repeat and stores the event once.
+func (s *sender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.ctx.Err() != nil {
+		return memstreamer.ErrClosed
+	}
+	topic := headers[memstreamer.HeaderTopic]
+	if topic == "" {
+		topic = s.topic
+	}
+	body, err := encode(foreignID, statusType, headers)
+	if err != nil {
+		return fmt.Errorf("memstreamer/jetstream: Send: %w", err)
+	}
+
+	joined, stop := join(ctx, s.ctx)
+	defer stop()
+	if err := s.streamer.publish(joined, subjectOf(s.streamer.opts.stream, topic), body); err != nil {
+		return fmt.Errorf("memstreamer/jetstream: Send: not confirmed: %w", s.streamer.cause(ctx, s.ctx, err))
+	}
+	return nil
+}
+
+// Close implements [memstreamer.EventSender]. A Send under way returns
+// ErrClosed, and may have taken effect.
+func (s *sender) Close() error {
+	s.close()
+	return nil
+}
+
+// publish appends a message, once however often it has to be sent.
+func (s *Streamer) publish(ctx context.Context, subject string, body []byte) error {
+	// The server knows the message's ID again for so long, counted from the
+	// first attempt to arrive. The last has to arrive within.
+	ctx, cancel := context.WithTimeout(ctx, s.opts.duplicates()*3/4)
+	defer cancel()
+	id := natsjs.WithMsgID(nuid.Next())
+	return s.persist(ctx, "a send", patience, func(ctx context.Context) error {
+		_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: body}, id, natsjs.WithRetryAttempts(0))
+		if errors.Is(err, natsjs.ErrNoStreamResponse) {
+			if _, gone := s.js.Stream(ctx, s.opts.stream); errors.Is(gone, natsjs.ErrStreamNotFound) {
+				return fmt.Errorf("stream %q was deleted: %w", s.opts.stream, gone)
+			}
+		}
+		return err
+	})
+}

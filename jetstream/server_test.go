@@ -1,0 +1,93 @@
+package jetstream_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// singleServer is one server of this process, on loopback.
+type singleServer struct {
+	options *server.Options
+	running *server.Server
+}
+
+func serverOptions(t testing.TB) *server.Options {
+	t.Helper()
+	return &server.Options{
+		Host:      "127.0.0.1",
+		Port:      freePort(t),
+		JetStream: true,
+		StoreDir:  t.TempDir(),
+		NoSigs:    true,
+		NoLog:     true,
+	}
+}
+
+func startServer(t testing.TB) *singleServer {
+	t.Helper()
+	s := &singleServer{options: serverOptions(t)}
+	require.NoError(t, s.start())
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *singleServer) start() error {
+	srv, err := server.NewServer(s.options.Clone())
+	if err != nil {
+		return err
+	}
+	s.running = srv
+	srv.Start()
+	if !srv.ReadyForConnections(patience) {
+		return errors.New("the server is not ready")
+	}
+	return nil
+}
+
+func (s *singleServer) stop() {
+	s.running.Shutdown()
+	s.running.WaitForShutdown()
+}
+
+func (s *singleServer) address() string {
+	return net.JoinHostPort(s.options.Host, strconv.Itoa(s.options.Port))
+}
+
+func (s *singleServer) url() string { return "nats://" + s.address() }
+
+func connect(t testing.TB, url string) natsjs.JetStream {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	js, err := natsjs.New(conn)
+	require.NoError(t, err)
+	return js
+}
+
+// freePort returns a port that nothing listens on, from below those that a
+// system gives to outgoing connections.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := 20000 + rand.IntN(10000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		require.NoError(t, l.Close())
+		return port
+	}
+	t.Fatal("no free port")
+	return 0
+}

@@ -1,0 +1,202 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
+)
+
+// streamConfig returns the stream that the options ask for.
+func (o options) streamConfig() natsjs.StreamConfig {
+	return natsjs.StreamConfig{
+		Name:              o.stream,
+		Description:       "events of memstreamer",
+		Subjects:          []string{o.stream + ".*"},
+		Retention:         natsjs.LimitsPolicy,
+		Discard:           natsjs.DiscardOld,
+		Storage:           o.storage,
+		Replicas:          o.replicas,
+		MaxAge:            o.maxAge,
+		MaxBytes:          o.maxBytes,
+		MaxMsgs:           o.maxMsgs,
+		MaxMsgsPerSubject: -1,
+		Duplicates:        o.duplicates(),
+		ConsumerLimits:    natsjs.StreamConsumerLimits{InactiveThreshold: o.inactivity},
+	}
+}
+
+// duplicates is how long the stream knows the ID of a message again. Within it
+// a Send of unknown outcome is safe to repeat. It cannot exceed the max age.
+func (o options) duplicates() time.Duration {
+	const window = 2 * time.Minute
+	if o.maxAge > 0 {
+		return min(window, o.maxAge)
+	}
+	return window
+}
+
+// ensureStream makes the stream where there is none. One that is there has to
+// be as the options say.
+func (s *Streamer) ensureStream(ctx context.Context) error {
+	want := s.opts.streamConfig()
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	var stream natsjs.Stream
+	err := s.persist(ctx, "the stream", patience, func(ctx context.Context) (err error) {
+		stream, err = s.js.Stream(ctx, want.Name)
+		if errors.Is(err, natsjs.ErrStreamNotFound) {
+			stream, err = s.js.CreateStream(ctx, want)
+			if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
+				// Another process was faster, with settings of its own.
+				stream, err = s.js.Stream(ctx, want.Name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("stream %q: %w", want.Name, err)
+	}
+	info := stream.CachedInfo()
+	if err := checkLevel(info.Config.Metadata); err != nil {
+		return err
+	}
+	if differ := differences(info.Config, want); len(differ) > 0 {
+		return fmt.Errorf("stream %q exists with other settings: %s; change the options, or the stream with the nats command line",
+			want.Name, strings.Join(differ, ", "))
+	}
+	// A server on its own says that it leads a cluster without a name.
+	s.clustered = info.Cluster != nil && info.Cluster.Name != ""
+	return nil
+}
+
+// checkLevel refuses a server that cannot reset a consumer, by the API level
+// that a server notes in the metadata of a stream it tells about.
+func checkLevel(metadata map[string]string) error {
+	const needed = 4
+	level, err := strconv.Atoi(metadata["_nats.level"])
+	if err != nil || level < needed {
+		return fmt.Errorf("the server has JetStream API level %d, and level %d is needed: nats-server 2.14 or newer", level, needed)
+	}
+	return nil
+}
+
+// differences names what the contract or the options ask for otherwise.
+func differences(is, want natsjs.StreamConfig) []string {
+	var differ []string
+	add := func(name string, is, want any) {
+		differ = append(differ, fmt.Sprintf("%s is %v and not %v", name, is, want))
+	}
+	if !slices.Equal(is.Subjects, want.Subjects) {
+		add("subjects", is.Subjects, want.Subjects)
+	}
+	if is.Retention != want.Retention {
+		add("retention policy", is.Retention, want.Retention)
+	}
+	if is.Discard != want.Discard {
+		add("discard policy", is.Discard, want.Discard)
+	}
+	if is.Storage != want.Storage {
+		add("storage", is.Storage, want.Storage)
+	}
+	if is.Replicas != want.Replicas {
+		add("replicas", is.Replicas, want.Replicas)
+	}
+	if is.MaxAge != want.MaxAge {
+		add("max age", is.MaxAge, want.MaxAge)
+	}
+	if is.MaxBytes != want.MaxBytes {
+		add("max bytes", is.MaxBytes, want.MaxBytes)
+	}
+	if is.MaxMsgs != want.MaxMsgs {
+		add("max messages", is.MaxMsgs, want.MaxMsgs)
+	}
+	if is.MaxMsgsPerSubject != want.MaxMsgsPerSubject {
+		add("max messages per subject", is.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
+	}
+	if is.Duplicates < want.Duplicates {
+		add("duplicate window", is.Duplicates, want.Duplicates)
+	}
+	if is.ConsumerLimits.InactiveThreshold != want.ConsumerLimits.InactiveThreshold {
+		add("consumer inactivity", is.ConsumerLimits.InactiveThreshold, want.ConsumerLimits.InactiveThreshold)
+	}
+	if is.NoAck {
+		add("no ack", true, false)
+	}
+	return differ
+}
+
+// pullSubject returns the subject of the API on which the consumer of that
+// name takes pull requests.
+func (s *Streamer) pullSubject(consumer string) string {
+	prefix := "$JS.API."
+	switch o := s.js.Options(); {
+	case o.Domain != "":
+		prefix = "$JS." + o.Domain + ".API."
+	case o.APIPrefix != "":
+		prefix = strings.TrimSuffix(o.APIPrefix, ".") + "."
+	}
+	return prefix + "CONSUMER.MSG.NEXT." + s.opts.stream + "." + consumer
+}
+
+// ensureConsumer returns the durable consumer that is the cursor of
+// (topic, name), made where there is none.
+func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, latest bool) (consumer natsjs.Consumer, created bool, err error) {
+	want := natsjs.ConsumerConfig{
+		Durable:       consumerOf(topic, name),
+		Description:   "a cursor of memstreamer",
+		FilterSubject: subjectOf(s.opts.stream, topic),
+		DeliverPolicy: natsjs.DeliverAllPolicy,
+		AckPolicy:     natsjs.AckExplicitPolicy,
+		AckWait:       AckWait,
+		MaxDeliver:    -1,
+		// One at a time keeps the order through redeliveries, and makes the ack
+		// floor the cursor.
+		MaxAckPending:     1,
+		InactiveThreshold: s.opts.inactivity,
+		Metadata:          map[string]string{"topic": topic, "name": name},
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	err = s.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
+		consumer, err = s.js.Consumer(ctx, s.opts.stream, want.Durable)
+		if !errors.Is(err, natsjs.ErrConsumerNotFound) {
+			return err
+		}
+		if latest && want.OptStartSeq == 0 {
+			stream, err := s.js.Stream(ctx, s.opts.stream)
+			if err != nil {
+				return err
+			}
+			// By number, and not DeliverNewPolicy, which is the opinion of
+			// whichever server comes to lead the consumer.
+			want.DeliverPolicy = natsjs.DeliverByStartSequencePolicy
+			want.OptStartSeq = stream.CachedInfo().State.LastSeq + 1
+		}
+		consumer, err = s.js.CreateConsumer(ctx, s.opts.stream, want)
+		created = err == nil
+		if errors.Is(err, natsjs.ErrConsumerExists) {
+			consumer, err = s.js.Consumer(ctx, s.opts.stream, want.Durable)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+
+	is := consumer.CachedInfo().Config
+	if is.FilterSubject != want.FilterSubject || is.AckPolicy != want.AckPolicy || is.MaxAckPending != want.MaxAckPending {
+		return nil, false, fmt.Errorf("consumer %q is not a cursor of memstreamer: its filter is %q, its ack policy %v, its max ack pending %d",
+			want.Durable, is.FilterSubject, is.AckPolicy, is.MaxAckPending)
+	}
+	if is.InactiveThreshold != want.InactiveThreshold {
+		is.InactiveThreshold = want.InactiveThreshold
+		consumer, err = s.js.UpdateConsumer(ctx, s.opts.stream, is)
+	}
+	return consumer, created, err
+}
