@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// patience is the deadline for what a test waits for.
+const patience = time.Minute
+
+// asProgram is set in the environment of a test binary that is to be the
+// program.
+const asProgram = "MEMSTREAMER_EXAMPLE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// output is what a program writes, for a test to read meanwhile.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// startProgram starts the program in a process of its own.
+func startProgram(t *testing.T, args ...string) (*exec.Cmd, *output) {
+	t.Helper()
+	var out output
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		// It has ended, unless the test failed.
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd, &out
+}
+
+// delivered returns how many orders the file of a store that is in use, or not,
+// has as delivered.
+func delivered(t *testing.T, dir string) int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "orders.jsonl"))
+	if os.IsNotExist(err) {
+		return 0
+	}
+	require.NoError(t, err)
+	return bytes.Count(b, []byte(fmt.Sprintf(`"Status":%d`, fulfilment.Delivered)))
+}
+
+// TestKill kills the program again and again, until a start finds nothing left
+// to do.
+func TestKill(t *testing.T) {
+	const (
+		rounds = 6
+		kills  = 4
+	)
+	orders := rounds * strings.Count(fulfilment.Sample, "\n")
+	dir := t.TempDir()
+	args := []string{"-streamer", "embedded", "-dir", dir, "-repeat", fmt.Sprint(rounds)}
+	for i := range kills {
+		cmd, out := startProgram(t, args...)
+		limit := orders * (i + 1) / (kills + 1)
+		require.Eventually(t, func() bool { return delivered(t, dir) >= limit }, patience, 10*time.Millisecond, "%s", out)
+		require.NoError(t, cmd.Process.Kill())
+		err := cmd.Wait()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "it ended before it was killed: %s", out)
+		t.Logf("killed at %d of %d orders delivered: %v", delivered(t, dir), orders, err)
+	}
+	require.Less(t, delivered(t, dir), orders, "nothing is left for the last start")
+
+	cmd, out := startProgram(t, args...)
+	require.NoError(t, cmd.Wait(), "%s", out)
+	t.Logf("\n%s", out)
+	require.Contains(t, out.String(), "every order is delivered, charged once and picked once")
+
+	store, err := openStore(dir)
+	require.NoError(t, err)
+	records, err := store.All(t.Context())
+	require.NoError(t, err)
+	require.Len(t, records, orders)
+	for _, r := range records {
+		assert.Equal(t, fulfilment.Delivered, r.Status, r.RunID)
+		assert.EqualValues(t, fulfilment.Delivered, r.Version, r.RunID)
+		assert.Equal(t, r.Order.TotalCents(), r.ChargedCents, r.RunID)
+		assert.Equal(t, r.Order.Quantity, r.PiecesPicked, r.RunID)
+	}
+	outbox, err := store.Outbox(t.Context(), 1)
+	require.NoError(t, err)
+	assert.Empty(t, outbox)
+	require.NoError(t, store.Close())
+
+	var again output
+	require.Equal(t, exitOK, run(t.Context(), append(args, "-repeat", "1"), &again, &again), "%s", &again)
+	assert.Contains(t, again.String(), fmt.Sprintf("found %d orders in %s: %d delivered, 0 to go on with", orders, dir, orders))
+}
+
+// TestNATS runs the program on a server elsewhere, and interrupts it once.
+func TestNATS(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
+	require.NoError(t, err)
+	srv.Start()
+	defer func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	}()
+	require.True(t, srv.ReadyForConnections(patience))
+
+	dir := t.TempDir()
+	args := []string{"-streamer", "nats", "-nats", srv.ClientURL(), "-dir", dir, "-repeat", "3"}
+	ctx, cancel := context.WithCancel(t.Context())
+	interrupted := make(chan struct{})
+	go func() {
+		defer close(interrupted)
+		defer cancel()
+		for deadline := time.Now().Add(patience); delivered(t, dir) == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	var out output
+	require.Equal(t, exitInterrupted, run(ctx, args, &out, &out), "%s", &out)
+	<-interrupted
+	require.Contains(t, out.String(), "interrupted: the next start goes on from here")
+	require.Equal(t, exitOK, run(t.Context(), args, &out, &out), "%s", &out)
+	require.Contains(t, out.String(), "every order is delivered, charged once and picked once")
+}
+
+func TestInput(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.jsonl")
+	require.NoError(t, os.WriteFile(in, []byte(`{"id":"A","item":"beans","quantity":2,"price_cents":100}
+not an order
+{"id":"A","item":"beans","quantity":2,"price_cents":100}
+`), 0o600))
+	var out output
+	require.Equal(t, exitOK, run(t.Context(), []string{"-dir", filepath.Join(dir, "data"), "-in", in}, &out, &out), "%s", &out)
+	assert.Contains(t, out.String(), "example: line 2: not JSON")
+	assert.Contains(t, out.String(), "orders accepted                           1\n")
+}
+
+func TestFlags(t *testing.T) {
+	for want, args := range map[string][]string{
+		"unexpected argument \"orders\"":                       {"orders"},
+		"-streamer must be embedded or nats, not \"memory\"":   {"-streamer", "memory"},
+		"-dir must not be empty":                               {"-dir", ""},
+		"-streamer nats needs -nats URL":                       {"-streamer", "nats"},
+		"-nats is for -streamer nats":                          {"-nats", "nats://localhost"},
+		"-replicas is for -streamer nats":                      {"-replicas", "3"},
+		"-repeat must be 1 or more, not 0":                     {"-repeat", "0"},
+		"flag provided but not defined: -what":                 {"-what"},
+		"invalid value \"many\" for flag -repeat: parse error": {"-repeat", "many"},
+	} {
+		t.Run(want, func(t *testing.T) {
+			var out output
+			assert.Equal(t, exitUsage, run(t.Context(), args, &out, &out))
+			assert.Contains(t, out.String(), want)
+		})
+	}
+	var out output
+	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &out, &out))
+}
+
+func TestFailures(t *testing.T) {
+	dir := t.TempDir()
+	store, err := openStore(dir)
+	require.NoError(t, err)
+	var out output
+	assert.Equal(t, exitFailed, run(t.Context(), []string{"-dir", dir}, &out, &out))
+	assert.Contains(t, out.String(), "another process works in "+dir)
+	require.NoError(t, store.Close())
+
+	assert.Equal(t, exitFailed, run(t.Context(), []string{"-dir", dir, "-in", filepath.Join(dir, "none")}, &out, &out))
+	assert.Contains(t, out.String(), filepath.Join(dir, "none"))
+
+	assert.Equal(t, exitFailed, run(t.Context(), []string{"-dir", dir, "-streamer", "nats", "-nats", "nats://127.0.0.1:1"}, &out, &out))
+	assert.Contains(t, out.String(), "connect to nats://127.0.0.1:1: nats: no servers available")
+}
