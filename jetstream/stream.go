@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -89,45 +89,24 @@ func checkLevel(metadata map[string]string) error {
 // differences names what the contract or the options ask for otherwise.
 func differences(is, want natsjs.StreamConfig) []string {
 	var differ []string
-	add := func(name string, is, want any) {
-		differ = append(differ, fmt.Sprintf("%s is %v and not %v", name, is, want))
+	compare := func(name string, is, want any) {
+		if !reflect.DeepEqual(is, want) {
+			differ = append(differ, fmt.Sprintf("%s is %v and not %v", name, is, want))
+		}
 	}
-	if !slices.Equal(is.Subjects, want.Subjects) {
-		add("subjects", is.Subjects, want.Subjects)
-	}
-	if is.Retention != want.Retention {
-		add("retention policy", is.Retention, want.Retention)
-	}
-	if is.Discard != want.Discard {
-		add("discard policy", is.Discard, want.Discard)
-	}
-	if is.Storage != want.Storage {
-		add("storage", is.Storage, want.Storage)
-	}
-	if is.Replicas != want.Replicas {
-		add("replicas", is.Replicas, want.Replicas)
-	}
-	if is.MaxAge != want.MaxAge {
-		add("max age", is.MaxAge, want.MaxAge)
-	}
-	if is.MaxBytes != want.MaxBytes {
-		add("max bytes", is.MaxBytes, want.MaxBytes)
-	}
-	if is.MaxMsgs != want.MaxMsgs {
-		add("max messages", is.MaxMsgs, want.MaxMsgs)
-	}
-	if is.MaxMsgsPerSubject != want.MaxMsgsPerSubject {
-		add("max messages per subject", is.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
-	}
-	if is.Duplicates < want.Duplicates {
-		add("duplicate window", is.Duplicates, want.Duplicates)
-	}
-	if is.ConsumerLimits.InactiveThreshold != want.ConsumerLimits.InactiveThreshold {
-		add("consumer inactivity", is.ConsumerLimits.InactiveThreshold, want.ConsumerLimits.InactiveThreshold)
-	}
-	if is.NoAck {
-		add("no ack", true, false)
-	}
+	compare("subjects", is.Subjects, want.Subjects)
+	compare("retention policy", is.Retention, want.Retention)
+	compare("discard policy", is.Discard, want.Discard)
+	compare("storage", is.Storage, want.Storage)
+	compare("replicas", is.Replicas, want.Replicas)
+	compare("max age", is.MaxAge, want.MaxAge)
+	compare("max bytes", is.MaxBytes, want.MaxBytes)
+	compare("max messages", is.MaxMsgs, want.MaxMsgs)
+	compare("max messages per subject", is.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
+	// A longer window than was asked for is as good.
+	compare("duplicate window", min(is.Duplicates, want.Duplicates), want.Duplicates)
+	compare("consumer inactivity", is.ConsumerLimits.InactiveThreshold, want.ConsumerLimits.InactiveThreshold)
+	compare("no ack", is.NoAck, false)
 	return differ
 }
 
