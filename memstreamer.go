@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 )
@@ -249,13 +248,6 @@ func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
 	mu, changed := &r.streamer.mu, &r.cursor.topic.changed
 	mu.Lock()
 	waited := !r.readyLocked()
-	if waited {
-		// Under traffic the next event is often a moment away, and to let others
-		// run once costs much less than to park and be woken.
-		mu.Unlock()
-		runtime.Gosched()
-		mu.Lock()
-	}
 	if !r.readyLocked() {
 		// The watcher is set without the lock, since that runs code of the
 		// context's; what happens meanwhile is seen by the loop below.
