@@ -3,24 +3,40 @@ package memstreamer
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 )
 
-// As returns s as ES, an engine's own interface type in the shape of
-// [EventStreamer], so that s plugs into an engine that neither knows of the
-// other:
+// As returns s as ES, an engine's own interface in the shape of [EventStreamer],
+// so that s plugs into the engine though neither package imports the other:
 //
 //	memstreamer.As[workflow.EventStreamer](memstreamer.New())
 //
-// ES is the only type to name; the engine's types of senders, receivers, events,
-// acks, headers and options are inferred from its methods, and an engine of
-// another shape does not compile. As works with any EventStreamer. On a
-// [StreamConstructor] it costs nothing to speak of: headers and events are made
-// in the engine's types at once. All views of one streamer share its log, and
-// what the contract says of s holds for each.
+// ES is the only type to name. The engine's other types are inferred from its
+// methods, and an engine of another shape does not compile. It has to have:
 //
-// It panics when s is nil, and when ES, its sender or its receiver asks for a
-// method beyond the contract, with a message that names the method.
+//	NewSender(ctx context.Context, topic string) (SENDER, error)
+//	NewReceiver(ctx context.Context, topic string, name string, opts ...OPTION) (RECEIVER, error)
+//
+//	SENDER   interface: Send(ctx context.Context, foreignID string, statusType int, headers map[HEADER]string) error; Close() error
+//	RECEIVER interface: Recv(ctx context.Context) (*EVENT, ACK, error); Close() error
+//	OPTION   func(*OPTIONS)
+//	ACK      func() error
+//	HEADER   string
+//	EVENT    struct { ID int64; ForeignID string; Type int; Headers map[HEADER]string; CreatedAt time.Time }
+//	OPTIONS  struct { PollFrequency time.Duration; StreamFromLatest bool }
+//
+// where the words in capitals may be any named types of these underlying types.
+// The structs have exactly these fields, in this order and without tags: the
+// compiler rejects one that differs, but does not say in which field. For such an
+// engine, copy the adapter of the package example AnotherShape.
+//
+// As works with any EventStreamer; on a [StreamConstructor] it adds no allocation.
+// All views of one streamer share its log, and the contract of s holds for each.
+//
+// It panics when s is nil, when ES, its sender or its receiver is not an interface,
+// and when one of them asks for a method beyond the contract, with a message that
+// names the type and the method.
 func As[
 	ES streamerShape[S, R, RO],
 	S senderShape[H],
@@ -31,12 +47,31 @@ func As[
 	H ~string,
 	O optionsShape,
 ](s EventStreamer) ES {
-	if s == nil {
+	if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic("memstreamer: As: the streamer is nil")
 	}
 	mustBe[S]("As", senderView[H]{})
 	mustBe[R]("As", receiverView[E, A, H]{})
-	return mustBe[ES]("As", streamerView[S, R, RO, E, A, H, O]{s})
+	return mustBe[ES]("As", streamerView[S, R, RO]{
+		newSender: func(ctx context.Context, topic string) (S, error) {
+			sender, err := s.NewSender(ctx, topic)
+			return orNil[S](senderView[H]{sender}, err)
+		},
+		newReceiver: func(ctx context.Context, topic, name string, opts []RO) (R, error) {
+			converted := make([]ReceiverOption, len(opts))
+			for i, opt := range opts {
+				if opt != nil { // s refuses nil, and says which
+					converted[i] = func(o *ReceiverOptions) {
+						engine := O(*o)
+						opt(&engine)
+						*o = ReceiverOptions(engine)
+					}
+				}
+			}
+			receiver, err := s.NewReceiver(ctx, topic, name, converted...)
+			return orNil[R](receiverView[E, A, H]{receiver}, err)
+		},
+	})
 }
 
 type streamerShape[S, R, RO any] interface {
@@ -73,91 +108,68 @@ type optionsShape interface {
 	}
 }
 
-// mustBe returns view as I, an interface of the engine's. The constraints made
-// sure of the contract's methods, so an assertion that fails names a method
-// beyond them.
+// mustBe returns view as I, a type of the engine's. It panics with what is wrong
+// with I. The constraints made sure of the contract's methods, so that only others
+// can be missing.
 func mustBe[I any](caller string, view any) I {
-	defer func() {
-		if err := recover(); err != nil {
-			panic(fmt.Sprintf("memstreamer: %s: the engine asks for more than the contract has: %v", caller, err))
+	if v, ok := view.(I); ok {
+		return v
+	}
+	engine := reflect.TypeFor[I]()
+	if engine.Kind() != reflect.Interface {
+		panic(fmt.Sprintf("memstreamer: %s: the engine's %v is not an interface: only an interface can hold memstreamer's", caller, engine))
+	}
+	var beyond string
+	for method := range engine.Methods() {
+		if _, ok := reflect.TypeOf(view).MethodByName(method.Name); !ok {
+			beyond = method.Name
 		}
-	}()
-	return view.(I)
+	}
+	panic(fmt.Sprintf("memstreamer: %s: the engine's %v asks for a method beyond the contract: %s", caller, engine, beyond))
 }
 
-type streamerView[
-	S senderShape[H],
-	R receiverShape[E, A],
-	RO ~func(*O),
-	E eventShape[H],
-	A ~func() error,
-	H ~string,
-	O optionsShape,
-] struct{ streamer EventStreamer }
-
-func (v streamerView[S, R, RO, E, A, H, O]) NewSender(ctx context.Context, topic string) (s S, err error) {
-	inner, err := v.streamer.NewSender(ctx, topic)
+// orNil returns view as I, as mustBe does, or with an error the nil I.
+func orNil[I any](view any, err error) (none I, _ error) {
 	if err != nil {
-		return s, err
+		return none, err
 	}
-	own, _ := inner.(*sender)
-	return any(senderView[H]{inner, own}).(S), nil
+	return view.(I), nil
 }
 
-func (v streamerView[S, R, RO, E, A, H, O]) NewReceiver(ctx context.Context, topic string, name string, opts ...RO) (r R, err error) {
-	converted := make([]ReceiverOption, len(opts))
-	for i, opt := range opts {
-		if opt == nil {
-			continue
-		}
-		converted[i] = func(o *ReceiverOptions) {
-			engine := O(*o)
-			opt(&engine)
-			*o = ReceiverOptions(engine)
-		}
-	}
-	inner, err := v.streamer.NewReceiver(ctx, topic, name, converted...)
-	if err != nil {
-		return r, err
-	}
-	own, _ := inner.(*receiver)
-	return any(receiverView[E, A, H]{inner, own}).(R), nil
+// streamerView is a streamer in an engine's types.
+type streamerView[S, R, RO any] struct {
+	newSender   func(ctx context.Context, topic string) (S, error)
+	newReceiver func(ctx context.Context, topic, name string, opts []RO) (R, error)
 }
 
-// senderView is a sender in an engine's header type. Where the sender is a
-// StreamConstructor's, own is that sender, and the engine's map goes there as
-// it is.
-type senderView[H ~string] struct {
-	EventSender
-	own *sender
+func (v streamerView[S, R, RO]) NewSender(ctx context.Context, topic string) (S, error) {
+	return v.newSender(ctx, topic)
 }
+
+func (v streamerView[S, R, RO]) NewReceiver(ctx context.Context, topic string, name string, opts ...RO) (R, error) {
+	return v.newReceiver(ctx, topic, name, opts)
+}
+
+// senderView is a sender in an engine's type of header.
+type senderView[H ~string] struct{ EventSender }
 
 func (v senderView[H]) Send(ctx context.Context, foreignID string, statusType int, headers map[H]string) error {
-	if v.own != nil {
-		return send(ctx, v.own, foreignID, statusType, headers)
+	if own, ok := v.EventSender.(*sender); ok {
+		return send(ctx, own, foreignID, statusType, headers)
 	}
 	return v.EventSender.Send(ctx, foreignID, statusType, convertHeaders[Header](headers))
 }
 
-// receiverView is a receiver in an engine's types. Where the receiver is a
-// StreamConstructor's, own is that receiver, and events are unpacked into the
-// engine's types at once.
-type receiverView[
-	E eventShape[H],
-	A ~func() error,
-	H ~string,
-] struct {
-	EventReceiver
-	own *receiver
-}
+// receiverView is a receiver in an engine's types.
+type receiverView[E eventShape[H], A ~func() error, H ~string] struct{ EventReceiver }
 
 func (v receiverView[E, A, H]) Recv(ctx context.Context) (*E, A, error) {
-	if v.own != nil {
-		e, ack, err := v.own.next(ctx)
+	if own, ok := v.EventReceiver.(*receiver); ok {
+		e, ack, err := own.next(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		foreignID, statusType, headers := unpackEvent[H](e.payload)
+		foreignID, statusType, headers := unpackEvent[H](string(e.payload))
 		return &E{e.id, foreignID, statusType, headers, e.createdAt}, A(ack), nil
 	}
 	event, ack, err := v.EventReceiver.Recv(ctx)

@@ -134,9 +134,9 @@ func TestViewsShareTheLog(t *testing.T) {
 	requireNothing(t, newReceiver(t, s, "orders", "step"))
 }
 
-// The engine's map goes into the log as it is: As costs no allocation that the
-// streamer itself does not need.
-func TestAsDoesNotCopyHeadersTwice(t *testing.T) {
+// As adds no allocation: the engine's map goes into the log as it is, and its event
+// comes out of it.
+func TestAsAddsNoAllocation(t *testing.T) {
 	s := memstreamer.New()
 	sender := newSender(t, s, "orders")
 	viewed, err := memstreamer.As[engineStreamer](s).NewSender(t.Context(), "orders")
@@ -147,6 +147,13 @@ func TestAsDoesNotCopyHeadersTwice(t *testing.T) {
 	}
 	direct := testing.AllocsPerRun(1000, func() { _ = sender.Send(t.Context(), "7", 1, headers) })
 	through := testing.AllocsPerRun(1000, func() { _ = viewed.Send(t.Context(), "7", 1, engineHeaders) })
+	require.Equal(t, direct, through)
+
+	receiver := newReceiver(t, s, "orders", "step")
+	viewedReceiver, err := memstreamer.As[engineStreamer](s).NewReceiver(t.Context(), "orders", "step")
+	require.NoError(t, err)
+	direct = testing.AllocsPerRun(1000, func() { _, _, _ = receiver.Recv(t.Context()) })
+	through = testing.AllocsPerRun(1000, func() { _, _, _ = viewedReceiver.Recv(t.Context()) })
 	require.Equal(t, direct, through)
 }
 
@@ -168,35 +175,46 @@ func TestAsRefusesMoreThanTheContract(t *testing.T) {
 		Peek() bool
 	}
 	s, c := memstreamer.New(), memstreamer.NewConnector([]engineConnectorEvent(nil))
-	for method, as := range map[string]func(){
-		"Pause": func() { memstreamer.As[pausingStreamer](s) },
-		"Flush": func() {
+	for message, as := range map[string]func(){
+		"memstreamer: As: the engine's memstreamer_test.pausingStreamer asks for a method beyond the contract: Pause": func() { memstreamer.As[pausingStreamer](s) },
+		"memstreamer: As: the engine's memstreamer_test.flushingSender asks for a method beyond the contract: Flush": func() {
 			memstreamer.As[interface {
 				NewSender(ctx context.Context, topic string) (flushingSender, error)
 				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (engineReceiver, error)
 			}](s)
 		},
-		"Rewind": func() {
+		"memstreamer: As: the engine's memstreamer_test.rewindingReceiver asks for a method beyond the contract: Rewind": func() {
 			memstreamer.As[interface {
 				NewSender(ctx context.Context, topic string) (engineSender, error)
 				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (rewindingReceiver, error)
 			}](s)
 		},
-		"Peek": func() {
+		"memstreamer: As: the engine's *memstreamer_test.structSender is not an interface: only an interface can hold memstreamer's": func() {
+			memstreamer.As[interface {
+				NewSender(ctx context.Context, topic string) (*structSender, error)
+				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (engineReceiver, error)
+			}](s)
+		},
+		"memstreamer: AsConnector: the engine's memstreamer_test.lookingConsumer asks for a method beyond the contract: Peek": func() {
 			memstreamer.AsConnector[interface {
 				Make(ctx context.Context, consumerName string) (lookingConsumer, error)
 			}](c)
 		},
-		"streamer is nil":  func() { memstreamer.As[engineStreamer](nil) },
-		"connector is nil": func() { memstreamer.AsConnector[engineConnector](nil) },
+		"memstreamer: AsConnector: the connector is nil": func() { memstreamer.AsConnector[engineConnector](nil) },
 	} {
-		t.Run(method, func(t *testing.T) {
-			defer func() { require.Contains(t, recover(), method) }()
-			as()
-			t.Error("no panic")
+		t.Run(message, func(t *testing.T) { require.PanicsWithValue(t, message, as) })
+	}
+	for name, nothing := range map[string]memstreamer.EventStreamer{
+		"nil": nil, "a typed nil": (*memstreamer.StreamConstructor)(nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.PanicsWithValue(t, "memstreamer: As: the streamer is nil", func() { memstreamer.As[engineStreamer](nothing) })
 		})
 	}
 }
+
+// structSender is a sender that an engine declares as a struct.
+type structSender struct{ engineSender }
 
 func TestAsRejectsAnotherShape(t *testing.T) {
 	output, err := exec.CommandContext(t.Context(), "go", "build", "./testdata/othershape").CombinedOutput()

@@ -2,6 +2,8 @@ package memstreamer_test
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +95,38 @@ func TestConnectorConsumerParks(t *testing.T) {
 		_, open := <-got
 		require.False(t, open)
 	})
+}
+
+// The events of one Append come one after the other, whoever else appends.
+func TestAppendIsContiguous(t *testing.T) {
+	const appenders, batches, size = 4, 50, 20
+	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
+	var appending sync.WaitGroup
+	for appender := range appenders {
+		appending.Go(func() {
+			for batch := range batches {
+				events := make([]memstreamer.ConnectorEvent, size)
+				for i := range events {
+					events[i] = memstreamer.ConnectorEvent{ID: fmt.Sprint(appender, " ", batch), Type: fmt.Sprint(i)}
+				}
+				assert.NoError(t, c.Append(events...))
+			}
+		})
+	}
+	appending.Wait()
+	consumer := newConsumer(t, c, "step")
+	for range appenders * batches {
+		var batch string
+		for i := range size {
+			event, ack, err := consumer.Recv(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, ack())
+			if i == 0 {
+				batch = event.ID
+			}
+			require.Equal(t, memstreamer.ConnectorEvent{ID: batch, Type: fmt.Sprint(i)}, *event)
+		}
+	}
 }
 
 func TestConnectorAfterClose(t *testing.T) {

@@ -1,81 +1,61 @@
 package memstreamer
 
-import (
-	"container/heap"
-	"strings"
-	"time"
-)
+import "time"
 
-// cursor is how far one (topic, name) has acked. It outlives its receivers.
+// cursor is how far one (topic, name) has acked. It outlives its receivers: until
+// it is forgotten, it holds the event at next and all that follow.
 type cursor struct {
 	topic *topic
 	name  string
 
-	// Guarded by the StreamConstructor's mu.
-
-	next    int64 // the position in the topic's log of the oldest event not acked
-	ackedID int64 // the ID of the newest event acked
-	open    int   // receivers that are open
-	parked  int   // calls of Recv that wait
-
-	// Of use with retention, while no receiver is open.
-	idleSince time.Duration
-	place     int // in retention.idle
+	next       int64 // position of the oldest event not acked
+	deliveries int64 // how often Recv has returned that event
+	acked      int64 // events acked
+	ackedID    int64 // of the newest of them
+	receivers  int   // open
+	parked     int   // calls of Recv that wait
+	forgotten  bool
+	expiry     ticket // queued while no receiver is open, from the close of the last
 }
 
-// openCursorLocked returns the cursor of (t, name) for one more receiver. Where
-// there is none, or one that has expired, it is made: at the oldest event kept
-// or, with latest, past the newest.
-func (s *StreamConstructor) openCursorLocked(t *topic, name string, latest bool, now time.Duration) *cursor {
-	c := t.cursors[name]
-	if c != nil && c.open == 0 && s.retention.period > 0 {
-		if s.retention.expired(c.idleSince, now) {
-			s.forgetLocked(c)
-			c = nil
-		} else {
-			heap.Remove(&s.retention.idle, c.place)
-		}
-	}
-	if c == nil {
-		// The name may be a piece of something large of the caller's.
-		c = &cursor{topic: t, name: strings.Clone(name)}
-		if latest {
-			c.next = t.log.next
-		}
-		t.cursors[c.name] = c
-		s.cursors++
-	}
-	if c.open == 0 {
-		c.next = max(c.next, t.log.first)
-		*t.log.holders(c.next)++
-	}
-	c.open++
-	return c
+func (c *cursor) open() {
+	c.receivers++
+	c.topic.streamer.retention.remove(&c.expiry)
 }
 
-// closeCursorLocked ends the use of c by one receiver.
-func (s *StreamConstructor) closeCursorLocked(c *cursor, now time.Duration) {
-	c.open--
-	if c.open > 0 {
+func (c *cursor) close(now time.Duration) {
+	c.receivers--
+	if c.receivers == 0 {
+		c.topic.streamer.retention.add(&c.expiry, now)
+	}
+}
+
+// lag returns how many events are kept and not acked.
+func (c *cursor) lag() int64 { return c.topic.log.slots.end - c.next }
+
+// ack commits the event at position. A repeated ack is behind the cursor, and
+// changes nothing; nor does an ack of a forgotten cursor.
+func (c *cursor) ack(position int64) {
+	if position < c.next || c.forgotten {
 		return
 	}
-	*c.topic.log.holders(c.next)--
-	if s.retention.period > 0 {
-		c.idleSince = now
-		heap.Push(&s.retention.idle, c)
-	}
-}
-
-// ackLocked commits the event at position. One that is behind the cursor was
-// committed before, by an ack of its own, or dropped.
-func (c *cursor) ackLocked(position, id int64) {
-	c.ackedID = max(c.ackedID, id)
-	if position < c.next {
-		return
-	}
-	if c.open > 0 {
-		*c.topic.log.holders(c.next)--
-		*c.topic.log.holders(position + 1)++
-	}
+	l := &c.topic.log
+	c.ackedID = l.at(position).id
+	c.acked++
+	c.deliveries = 0
+	l.release(c.next)
 	c.next = position + 1
+	l.hold(c.next)
+	c.topic.settle()
+}
+
+// expire forgets the cursor.
+func (c *cursor) expire() {
+	t := c.topic
+	c.forgotten = true
+	t.streamer.retention.remove(&c.expiry)
+	t.log.release(c.next)
+	t.cursors.delete(c.name)
+	t.streamer.cursors--
+	t.settle()
 }

@@ -21,18 +21,19 @@ const (
 )
 
 // Event is one event as a receiver gets it. It belongs to whoever received it,
-// who may change it and its Headers freely: each Recv makes a fresh copy. Its
-// strings share one allocation; who keeps a short one for long may strings.Clone
-// it.
+// who may change it and its Headers: each Recv makes a fresh copy. Its strings
+// share one allocation: strings.Clone any that you keep for long.
 type Event struct {
 	// ID is the event's place in the whole log: 1, 2, 3 … across all topics.
 	ID int64
 	// ForeignID and Type are what Send was given as foreignID and statusType.
 	ForeignID string
 	Type      int
-	// Headers holds what Send was given, nil where that was nil.
+	// Headers holds what Send was given, nil if that was nil.
 	Headers map[Header]string
-	// CreatedAt is the time of the Send by the streamer's [Clock].
+	// CreatedAt is the time of the Send by the streamer's [Clock], without its
+	// monotonic reading. The times of concurrent Sends may be a little out of the
+	// order of their IDs.
 	CreatedAt time.Time
 }
 
@@ -40,8 +41,8 @@ type Event struct {
 // past that event, and no receiver of that name gets it again. It may be called
 // from any goroutine, any number of times, after Recv's context is done, and
 // after its receiver or streamer is closed. It never moves a cursor back, so a
-// late Ack of an older event changes nothing. An implementation in memory
-// returns nil always.
+// late Ack of an older event changes nothing. An implementation in memory always
+// returns nil.
 type Ack func() error
 
 // EventStreamer makes the senders and receivers of one log of events. The
@@ -71,8 +72,8 @@ type EventStreamer interface {
 // use.
 type EventSender interface {
 	// Send appends an event, which every receiver of its topic can see once
-	// Send has returned nil. The event's topic is headers[HeaderTopic] where
-	// that is present and not empty, and otherwise the sender's own. Send keeps
+	// Send has returned nil. The event's topic is headers[HeaderTopic] if that is
+	// present and not empty, and otherwise the sender's own. Send keeps
 	// no reference to headers.
 	//
 	// It fails, and appends nothing, with ctx's error when ctx is done and
@@ -80,7 +81,7 @@ type EventSender interface {
 	Send(ctx context.Context, foreignID string, statusType int, headers map[Header]string) error
 
 	// Close ends the sender's use; the events it sent stay. It may be called
-	// again, and returns nil.
+	// again, and always returns nil.
 	Close() error
 }
 
@@ -97,6 +98,6 @@ type EventReceiver interface {
 	Recv(ctx context.Context) (*Event, Ack, error)
 
 	// Close ends the receiver's use and wakes its parked calls of Recv with
-	// ErrClosed; its cursor stays. It may be called again, and returns nil.
+	// ErrClosed; its cursor stays. It may be called again, and always returns nil.
 	Close() error
 }

@@ -336,35 +336,48 @@ func TestEndedContextComesBeforeWhatFollowed(t *testing.T) {
 	}
 }
 
-// Code of the user's runs without the lock: a context, a clock or an option
-// that uses the streamer would hang otherwise.
+// User code runs without the lock: a context, a clock or an option that uses the
+// streamer would hang otherwise. With retention, every call reads the clock.
 func TestUserCodeMayUseTheStreamer(t *testing.T) {
-	var s *memstreamer.StreamConstructor
-	use := func() {
-		if s != nil {
-			newSender(t, s, "other")
-		}
-	}
-	s = memstreamer.New(memstreamer.WithClock(clockFunc(func() time.Time {
-		use()
-		return time.Now()
-	})))
-	r := newReceiver(t, s, "orders", "step", func(*memstreamer.ReceiverOptions) { use() })
-	requireNothing(t, r)
-	send(t, newSender(t, s, "orders"), "7")
-	_, _, err := r.Recv(reentrant{t.Context(), use})
-	require.NoError(t, err)
+	for _, retention := range []time.Duration{0, time.Hour} {
+		t.Run(fmt.Sprint("retention=", retention), func(t *testing.T) {
+			var s *memstreamer.StreamConstructor
+			using := false
+			use := func() {
+				if s != nil && !using {
+					using = true
+					require.NoError(t, newSender(t, s, "other").Close())
+					using = false
+				}
+			}
+			s = memstreamer.New(memstreamer.WithRetention(retention), memstreamer.WithClock(clockFunc(func() time.Time {
+				use()
+				return time.Now()
+			})))
+			sender := newSender(t, s, "orders")
+			r := newReceiver(t, s, "orders", "step", func(*memstreamer.ReceiverOptions) { use() })
+			requireNothing(t, r)
+			send(t, sender, "7")
+			_, ack, err := r.Recv(reentrant{t.Context(), use})
+			require.NoError(t, err)
+			require.NoError(t, ack())
 
-	ctx, cancel := context.WithCancel(t.Context())
-	var parked sync.WaitGroup
-	recv(t, r)
-	parked.Go(func() {
-		_, _, err := r.Recv(reentrant{ctx, use})
-		assert.Equal(t, context.Canceled, err)
-	})
-	require.NoError(t, awaitParked(1, 10*time.Second))
-	cancel()
-	parked.Wait()
+			ctx, cancel := context.WithCancel(t.Context())
+			var parked sync.WaitGroup
+			parked.Go(func() {
+				_, _, err := r.Recv(reentrant{ctx, func() {}})
+				assert.Equal(t, context.Canceled, err)
+			})
+			require.NoError(t, awaitParked(1, 10*time.Second))
+			cancel()
+			parked.Wait()
+			s.Stats()
+			require.NoError(t, r.Close())
+			require.NoError(t, s.Forget(reentrant{t.Context(), use}, "orders", "step"))
+			require.NoError(t, sender.Close())
+			require.NoError(t, s.Close())
+		})
+	}
 }
 
 type clockFunc func() time.Time
@@ -388,6 +401,63 @@ func TestClockStampsEvents(t *testing.T) {
 	require.Equal(t, at, recv(t, newReceiver(t, s, "orders", "step")).CreatedAt)
 }
 
+// A name is part of the log for long, and may be a small part of something large.
+func TestNamesAreClones(t *testing.T) {
+	s := memstreamer.New()
+	large := strings.Repeat("x", 1000) + "orders step"
+	topic, name := large[1000:1006], large[1007:]
+	newReceiver(t, s, topic, name)
+	require.False(t, s.SharesNames(topic, name))
+
+	s = memstreamer.New()
+	headers := map[memstreamer.Header]string{memstreamer.HeaderTopic: topic}
+	require.NoError(t, newSender(t, s, "other").Send(t.Context(), "7", 1, headers))
+	newReceiver(t, s, "orders", "step")
+	require.False(t, s.SharesNames(topic, name))
+}
+
+// A receiver is woken by any sender, whatever the sender's own topic.
+func TestParkedRecvWakesOnSendByHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New()
+		sender, r := newSender(t, s, "other"), newReceiver(t, s, "orders", "step")
+		go func() {
+			synctest.Wait()
+			assert.NoError(t, sender.Send(t.Context(), "7", 1, map[memstreamer.Header]string{memstreamer.HeaderTopic: "orders"}))
+		}()
+		require.Equal(t, "7", recv(t, r).ForeignID)
+	})
+}
+
+func TestSendDoesNotAllocate(t *testing.T) {
+	sender := newSender(t, memstreamer.New(), "orders")
+	headers := map[memstreamer.Header]string{memstreamer.HeaderTopic: "orders", memstreamer.HeaderRunID: "0198c6a1-7f0e-7d1a-a5b4-7a0c9d3f1e52"}
+	// A chunk and a segment now and then are less than one allocation a Send.
+	require.Zero(t, testing.AllocsPerRun(10_000, func() { _ = sender.Send(t.Context(), "7", 1, headers) }))
+}
+
+func TestZeroValuesSayWhatToUse(t *testing.T) {
+	var s memstreamer.StreamConstructor
+	for _, call := range []func(){
+		func() { _, _ = s.NewSender(t.Context(), "orders") },
+		func() { _, _ = s.NewReceiver(t.Context(), "orders", "step") },
+		func() { _ = s.Forget(t.Context(), "orders", "step") },
+		func() { s.Stats() },
+		func() { _ = s.Close() },
+	} {
+		require.PanicsWithValue(t, "memstreamer: the zero StreamConstructor is not usable: use New", call)
+	}
+	var c memstreamer.Connector
+	for _, call := range []func(){
+		func() { _ = c.Append() },
+		func() { _, _ = c.Make(t.Context(), "step") },
+		func() { c.Stats() },
+		func() { _ = c.Close() },
+	} {
+		require.PanicsWithValue(t, "memstreamer: the zero Connector is not usable: use NewConnector", call)
+	}
+}
+
 func TestPollFrequencyIsAccepted(t *testing.T) {
 	var o memstreamer.ReceiverOptions
 	memstreamer.WithReceiverPollFrequency(time.Second)(&o)
@@ -407,6 +477,17 @@ func TestNewRefusesNil(t *testing.T) {
 	require.PanicsWithValue(t, "memstreamer: NewConnector: WithClock was given a nil clock", func() {
 		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), memstreamer.WithClock(nil))
 	})
+}
+
+func TestResolveReceiverOptions(t *testing.T) {
+	o, err := memstreamer.ResolveReceiverOptions()
+	require.NoError(t, err)
+	require.Zero(t, o)
+	o, err = memstreamer.ResolveReceiverOptions(memstreamer.StreamFromLatest(), memstreamer.WithReceiverPollFrequency(time.Second))
+	require.NoError(t, err)
+	require.Equal(t, memstreamer.ReceiverOptions{PollFrequency: time.Second, StreamFromLatest: true}, o)
+	_, err = memstreamer.ResolveReceiverOptions(memstreamer.StreamFromLatest(), nil, nil)
+	require.EqualError(t, err, "option 2 of 3 is nil")
 }
 
 func TestRefusalsSayWhich(t *testing.T) {

@@ -1,144 +1,397 @@
 package memstreamer_test
 
 import (
-	"context"
+	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
-	"strconv"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
 )
 
-// model is what the contract says, in as few words: the events by topic, and by
-// topic and name how many of them are acked.
+// model is what the contract and the rules of retention say, in as few words.
 type model struct {
-	lastID  int64
-	events  map[string][]memstreamer.Event
-	cursors map[[2]string]int
+	period time.Duration // 0: without retention
+	now    time.Time
+	lastID int64
+	topics map[string]*modelTopic
+}
+
+type modelTopic struct {
+	events  []modelEvent // all ever sent
+	dropped int
+	names   map[string]*modelName
+	senders int
+}
+
+type modelEvent struct {
+	memstreamer.Event
+	added time.Time
+}
+
+type modelName struct {
+	topic      *modelTopic
+	next       int // index in topic.events
+	deliveries int64
+	acked      int64
+	ackedID    int64
+	open       int
+	closedAt   time.Time
+	forgotten  bool
+}
+
+func (m *model) topic(name string) *modelTopic {
+	if m.topics[name] == nil {
+		m.topics[name] = &modelTopic{names: map[string]*modelName{}}
+	}
+	return m.topics[name]
+}
+
+func (m *model) old(t time.Time) bool { return m.period > 0 && m.now.Sub(t) > m.period }
+
+func (m *model) send(topic string, event memstreamer.Event) {
+	m.lastID++
+	event.ID, event.CreatedAt = m.lastID, m.now
+	t, added := m.topic(topic), m.now
+	if n := len(t.events); n > t.dropped && t.events[n-1].added.After(added) {
+		added = t.events[n-1].added
+	}
+	t.events = append(t.events, modelEvent{event, added})
+}
+
+// name returns the name for one more receiver.
+func (m *model) name(topic, name string, latest bool) *modelName {
+	t := m.topic(topic)
+	if t.names[name] == nil {
+		start := len(t.events)
+		if !latest {
+			for start = t.dropped; start < len(t.events) && m.old(t.events[start].added); {
+				start++
+			}
+		}
+		t.names[name] = &modelName{topic: t, next: start}
+	}
+	t.names[name].open++
+	return t.names[name]
+}
+
+func (n *modelName) ack(index int) {
+	if !n.forgotten && index == n.next {
+		n.next++
+		n.acked++
+		n.ackedID = n.topic.events[index].ID
+		n.deliveries = 0
+	}
+}
+
+// expire applies the rules of retention.
+func (m *model) expire() {
+	for topic, t := range m.topics {
+		for name, n := range t.names {
+			if n.open == 0 && m.old(n.closedAt) {
+				m.forget(t, name)
+			}
+		}
+		for t.dropped < len(t.events) && m.old(t.events[t.dropped].added) && !t.needed(t.dropped) {
+			t.dropped++
+		}
+		if t.dropped == len(t.events) && len(t.names) == 0 && t.senders == 0 {
+			delete(m.topics, topic)
+		}
+	}
+}
+
+func (m *model) forget(t *modelTopic, name string) {
+	t.names[name].forgotten = true
+	delete(t.names, name)
+}
+
+// needed reports whether a name has not acked that event.
+func (t *modelTopic) needed(index int) bool {
+	for _, n := range t.names {
+		if n.next <= index {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) stats() memstreamer.Stats {
+	stats := memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}
+	for topic, t := range m.topics {
+		ts := memstreamer.TopicStats{Topic: topic, Retained: len(t.events) - t.dropped, Sent: int64(len(t.events))}
+		if ts.Retained > 0 {
+			ts.FirstID, ts.LastID = t.events[t.dropped].ID, t.events[len(t.events)-1].ID
+		}
+		stats.Topics = append(stats.Topics, ts)
+		for name, n := range t.names {
+			rs := memstreamer.ReceiverStats{
+				Topic: topic, Name: name, Open: n.open, Lag: int64(len(t.events) - n.next),
+				AckedID: n.ackedID, Acked: n.acked, Deliveries: n.deliveries,
+			}
+			if rs.Lag > 0 {
+				rs.OldestUnacked = t.events[n.next].CreatedAt
+			}
+			stats.Receivers = append(stats.Receivers, rs)
+		}
+	}
+	slices.SortFunc(stats.Topics, func(a, b memstreamer.TopicStats) int { return cmp.Compare(a.Topic, b.Topic) })
+	slices.SortFunc(stats.Receivers, func(a, b memstreamer.ReceiverStats) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Name, b.Name))
+	})
+	return stats
 }
 
 // delivery is what one Recv returned.
 type delivery struct {
-	cursor [2]string
-	index  int // of the event in its topic
-	ack    memstreamer.Ack
+	name  *modelName
+	index int
+	ack   memstreamer.Ack
 }
 
-// runModel lets program, each byte a choice, drive a streamer and the model, and
-// fails where they differ.
+// driver lets a program, each byte a choice, drive a streamer and the model, and
+// fails where they differ. After each step it checks the streamer's own books, and
+// compares all that Stats tells.
+type driver struct {
+	*testing.T
+	program []byte
+	// lazy compares Stats at times only: Stats drops what has expired, and the other
+	// calls have to do without.
+	lazy  bool
+	model model
+	clock *steppedClock
+	s     *memstreamer.StreamConstructor
+
+	senders    []openSender
+	receivers  []openReceiver
+	deliveries []delivery
+}
+
+type openSender struct {
+	topic  string
+	sender memstreamer.EventSender
+}
+
+type openReceiver struct {
+	name     *modelName
+	receiver memstreamer.EventReceiver
+}
+
+const modelPeriod = 10 * time.Second
+
+var (
+	modelTopics = []string{"a", "b", "c"}
+	modelNames  = []string{"x", "y"}
+)
+
 func runModel(t *testing.T, program []byte) {
-	choose := func(n int) int {
-		if len(program) == 0 {
-			return 0
+	d := &driver{T: t, program: program, clock: newSteppedClock()}
+	d.model.topics = map[string]*modelTopic{}
+	if d.choose(4) > 0 {
+		d.model.period = modelPeriod
+	}
+	d.lazy = d.choose(2) > 0
+	d.s = memstreamer.New(memstreamer.WithClock(d.clock), memstreamer.WithRetention(d.model.period))
+	steps := []func(){
+		d.openSender, d.send, d.send, d.sendMany, d.closeSender,
+		d.openReceiver, d.receive, d.receive, d.receiveMany, d.ack, d.ack, d.closeReceiver,
+		d.forget, d.wait, d.compare,
+	}
+	for len(d.program) > 0 {
+		d.model.now = d.clock.Now()
+		steps[d.choose(len(steps))]()
+		d.model.now = d.clock.Now()
+		d.model.expire()
+		if !d.lazy {
+			d.compare()
 		}
-		choice := int(program[0]) % n
-		program = program[1:]
-		return choice
+		require.NoError(t, d.s.CheckInvariants())
 	}
-	topics, names := []string{"a", "b", "c"}, []string{"x", "y"}
+	d.compare()
+}
 
-	s := memstreamer.New()
-	senders := map[string]memstreamer.EventSender{}
-	for _, topic := range topics {
-		senders[topic] = newSender(t, s, topic)
-	}
-	m := model{events: map[string][]memstreamer.Event{}, cursors: map[[2]string]int{}}
-	type open struct {
-		cursor   [2]string
-		receiver memstreamer.EventReceiver
-	}
-	var receivers []open
-	var deliveries []delivery
-
-	for len(program) > 0 {
-		switch choose(8) {
-		case 0, 1: // send
-			topic, from := topics[choose(3)], topics[choose(3)]
-			headers := []map[memstreamer.Header]string{
-				nil, {}, {"": "", "k": "\x00é\n"}, {memstreamer.HeaderRunID: fmt.Sprint(m.lastID), memstreamer.HeaderTopic: ""},
-			}[choose(4)]
-			if from != topic {
-				headers = map[memstreamer.Header]string{memstreamer.HeaderTopic: topic}
-			}
-			m.lastID++
-			event := memstreamer.Event{ID: m.lastID, ForeignID: fmt.Sprint("f", m.lastID), Type: choose(256) - 128}
-			if headers != nil {
-				event.Headers = map[memstreamer.Header]string{}
-			}
-			for name, value := range headers {
-				event.Headers[name] = value
-			}
-			require.NoError(t, senders[from].Send(t.Context(), event.ForeignID, event.Type, headers))
-			if headers != nil {
-				headers[memstreamer.HeaderTopic] = "changed after Send"
-			}
-			m.events[topic] = append(m.events[topic], event)
-
-		case 2: // open
-			cursor := [2]string{topics[choose(3)], names[choose(2)]}
-			_, exists := m.cursors[cursor]
-			var opts []memstreamer.ReceiverOption
-			if choose(2) == 1 {
-				opts = append(opts, memstreamer.StreamFromLatest())
-			}
-			if !exists {
-				m.cursors[cursor] = len(opts) * len(m.events[cursor[0]])
-			}
-			receivers = append(receivers, open{cursor, newReceiver(t, s, cursor[0], cursor[1], opts...)})
-
-		case 3, 4, 5: // receive
-			if len(receivers) == 0 {
-				continue
-			}
-			r := receivers[choose(len(receivers))]
-			index := m.cursors[r.cursor]
-			if index == len(m.events[r.cursor[0]]) {
-				requireNothing(t, r.receiver)
-				continue
-			}
-			event, ack, err := r.receiver.Recv(t.Context())
-			require.NoError(t, err)
-			want := m.events[r.cursor[0]][index]
-			require.False(t, event.CreatedAt.IsZero())
-			want.CreatedAt = event.CreatedAt
-			require.Equal(t, want, *event)
-			if event.Headers != nil {
-				event.Headers["k"] = "changed by its receiver"
-			}
-			deliveries = append(deliveries, delivery{r.cursor, index, ack})
-
-		case 6: // ack, any delivery and any number of times
-			if len(deliveries) == 0 {
-				continue
-			}
-			// Mostly one of the last: a late one changes nothing.
-			d := deliveries[len(deliveries)-1-choose(min(4, len(deliveries)))]
-			require.NoError(t, d.ack())
-			m.cursors[d.cursor] = max(m.cursors[d.cursor], d.index+1)
-
-		case 7: // close
-			if len(receivers) == 0 {
-				continue
-			}
-			i := choose(len(receivers))
-			require.NoError(t, receivers[i].receiver.Close())
-			_, _, err := receivers[i].receiver.Recv(t.Context())
-			require.ErrorIs(t, err, memstreamer.ErrClosed)
-			receivers = append(receivers[:i], receivers[i+1:]...)
+func (d *driver) compare() {
+	want, got := d.model.stats(), d.s.Stats()
+	if d.lazy {
+		// A topic that is used again before it was found expired lives on.
+		for i := range got.Topics {
+			got.Topics[i].Sent = 0
+		}
+		for i := range want.Topics {
+			want.Topics[i].Sent = 0
 		}
 	}
+	require.Equal(d, want, got)
+}
+
+func (d *driver) choose(n int) int {
+	if len(d.program) == 0 {
+		return 0
+	}
+	choice := int(d.program[0]) % n
+	d.program = d.program[1:]
+	return choice
+}
+
+// pick chooses one of s, the newest first.
+func pick[T any](d *driver, s []T) (i int, ok bool) {
+	if len(s) == 0 {
+		return 0, false
+	}
+	return len(s) - 1 - d.choose(min(len(s), 5)), true
+}
+
+func (d *driver) openSender() {
+	topic := modelTopics[d.choose(3)]
+	d.model.topic(topic).senders++
+	d.senders = append(d.senders, openSender{topic, newSender(d, d.s, topic)})
+}
+
+func (d *driver) closeSender() {
+	if i, ok := pick(d, d.senders); ok {
+		require.NoError(d, d.senders[i].sender.Close())
+		require.NoError(d, d.senders[i].sender.Close())
+		require.ErrorIs(d, d.senders[i].sender.Send(d.Context(), "", 1, nil), memstreamer.ErrClosed)
+		d.model.topic(d.senders[i].topic).senders--
+		d.senders = slices.Delete(d.senders, i, i+1)
+	}
+}
+
+func (d *driver) send() {
+	i, ok := pick(d, d.senders)
+	if !ok {
+		return
+	}
+	topic := d.senders[i].topic
+	headers := []map[memstreamer.Header]string{
+		nil, {}, {"": "", "k": "\x00é\n"}, {memstreamer.HeaderRunID: "run", memstreamer.HeaderTopic: ""},
+		{memstreamer.HeaderTopic: modelTopics[d.choose(3)]},
+	}[d.choose(5)]
+	if other := headers[memstreamer.HeaderTopic]; other != "" {
+		topic = other
+	}
+	event := memstreamer.Event{ForeignID: fmt.Sprint("f", d.model.lastID), Type: d.choose(256) - 128, Headers: maps.Clone(headers)}
+	d.model.send(topic, event)
+	require.NoError(d, d.senders[i].sender.Send(d.Context(), event.ForeignID, event.Type, headers))
+	if headers != nil {
+		headers[memstreamer.HeaderTopic] = "changed after Send"
+	}
+}
+
+// sendMany crosses segments and chunks.
+func (d *driver) sendMany() {
+	if i, ok := pick(d, d.senders); ok {
+		for range d.choose(2 * memstreamer.SegmentSize) {
+			d.model.send(d.senders[i].topic, memstreamer.Event{})
+			require.NoError(d, d.senders[i].sender.Send(d.Context(), "", 0, nil))
+		}
+	}
+}
+
+func (d *driver) openReceiver() {
+	topic, name, latest := modelTopics[d.choose(3)], modelNames[d.choose(2)], d.choose(3) == 1
+	var opts []memstreamer.ReceiverOption
+	if latest {
+		opts = append(opts, memstreamer.StreamFromLatest())
+	}
+	d.receivers = append(d.receivers, openReceiver{d.model.name(topic, name, latest), newReceiver(d, d.s, topic, name, opts...)})
+}
+
+func (d *driver) closeReceiver() {
+	if i, ok := pick(d, d.receivers); ok {
+		r := d.receivers[i]
+		require.NoError(d, r.receiver.Close())
+		require.NoError(d, r.receiver.Close())
+		_, _, err := r.receiver.Recv(d.Context())
+		require.ErrorIs(d, err, memstreamer.ErrClosed)
+		r.name.open--
+		r.name.closedAt = d.model.now
+		d.receivers = slices.Delete(d.receivers, i, i+1)
+	}
+}
+
+func (d *driver) receive() {
+	if i, ok := pick(d, d.receivers); ok {
+		d.receiveFrom(d.receivers[i])
+	}
+}
+
+func (d *driver) receiveFrom(r openReceiver) {
+	if r.name.next == len(r.name.topic.events) {
+		requireNothing(d, r.receiver)
+		return
+	}
+	event, ack, err := r.receiver.Recv(d.Context())
+	require.NoError(d, err)
+	require.Equal(d, r.name.topic.events[r.name.next].Event, *event)
+	if event.Headers != nil {
+		event.Headers["k"] = "changed by its receiver"
+	}
+	r.name.deliveries++
+	d.deliveries = append(d.deliveries, delivery{r.name, r.name.next, ack})
+}
+
+// receiveMany acks what it receives.
+func (d *driver) receiveMany() {
+	if i, ok := pick(d, d.receivers); ok {
+		r := d.receivers[i]
+		for range min(d.choose(2*memstreamer.SegmentSize), len(r.name.topic.events)-r.name.next) {
+			d.receiveFrom(r)
+			d.ackDelivery(d.deliveries[len(d.deliveries)-1])
+		}
+	}
+}
+
+// ack acks any delivery, mostly one of the last, and any number of times.
+func (d *driver) ack() {
+	if i, ok := pick(d, d.deliveries); ok {
+		if d.choose(8) == 0 {
+			i = d.choose(len(d.deliveries))
+		}
+		d.ackDelivery(d.deliveries[i])
+	}
+}
+
+func (d *driver) ackDelivery(delivery delivery) {
+	require.NoError(d, delivery.ack())
+	delivery.name.ack(delivery.index)
+}
+
+func (d *driver) forget() {
+	topic, name := modelTopics[d.choose(3)], modelNames[d.choose(2)]
+	err := d.s.Forget(d.Context(), topic, name)
+	t := d.model.topics[topic]
+	if t == nil || t.names[name] == nil {
+		require.NoError(d, err)
+		return
+	}
+	if t.names[name].open > 0 {
+		require.ErrorContains(d, err, "close it first")
+		return
+	}
+	require.NoError(d, err)
+	d.model.forget(t, name)
+}
+
+// wait moves the clock, at times by just the period, and at times back: not if
+// what has expired by then may be found later.
+func (d *driver) wait() {
+	steps := []time.Duration{1, time.Second, modelPeriod - time.Second, modelPeriod, modelPeriod + 1, -time.Second, -3 * modelPeriod}
+	if d.lazy {
+		steps = steps[:5]
+	}
+	d.clock.Step(steps[d.choose(len(steps))])
 }
 
 func TestModel(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		program := make([]byte, 2000)
+		program := make([]byte, 600)
 		for i := range program {
 			program[i] = byte(random.Uint32())
 		}
@@ -150,84 +403,4 @@ func TestModel(t *testing.T) {
 
 func FuzzModel(f *testing.F) {
 	f.Fuzz(runModel)
-}
-
-// Receivers of four names on each of three topics, two at a time for each name,
-// lose acks, get cancelled and are closed and reopened while three senders send.
-// Every name must get all of its topic in order, and nothing again after the
-// ack.
-func TestStress(t *testing.T) {
-	const events = 500 // of each topic
-	topics := []string{"a", "b", "c"}
-	s := memstreamer.New()
-	// A wake-up that is lost must not hang the test for long.
-	deadline, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var workers sync.WaitGroup
-	for _, topic := range topics {
-		sender, other := newSender(t, s, topic), newSender(t, s, "other")
-		workers.Go(func() {
-			// Each event goes out by the sender of another topic, at times.
-			for i := range events {
-				if i%3 == 0 {
-					assert.NoError(t, sender.Send(t.Context(), fmt.Sprint(i), 1, nil))
-					continue
-				}
-				headers := map[memstreamer.Header]string{memstreamer.HeaderTopic: topic}
-				assert.NoError(t, other.Send(t.Context(), fmt.Sprint(i), 1, headers))
-			}
-		})
-		for name := range 4 {
-			unfinished, finish := context.WithCancel(deadline)
-			t.Cleanup(finish)
-			var mu sync.Mutex
-			acked := 0
-			for worker := range 2 {
-				random := rand.New(rand.NewPCG(uint64(name), uint64(worker)))
-				r := newReceiver(t, s, topic, fmt.Sprint(name))
-				workers.Go(func() {
-					for unfinished.Err() == nil {
-						ctx, cancel := context.WithCancel(unfinished)
-						if random.IntN(4) == 0 {
-							workers.Go(cancel)
-						}
-						mu.Lock()
-						floor := acked
-						mu.Unlock()
-						event, ack, err := r.Recv(ctx)
-						cancel()
-						if err != nil {
-							if deadline.Err() == nil {
-								assert.Equal(t, context.Canceled, err)
-							}
-							continue
-						}
-						index, err := strconv.Atoi(event.ForeignID)
-						assert.NoError(t, err)
-
-						mu.Lock()
-						if index < floor || index > acked {
-							t.Errorf("topic %s, name %d: got event %d when the next was %d to %d", topic, name, index, floor, acked)
-						}
-						if random.IntN(3) > 0 {
-							assert.NoError(t, ack())
-							acked = max(acked, index+1)
-						}
-						if acked == events {
-							finish()
-						}
-						mu.Unlock()
-
-						if random.IntN(8) == 0 {
-							assert.NoError(t, r.Close())
-							r, err = s.NewReceiver(t.Context(), topic, fmt.Sprint(name))
-							assert.NoError(t, err)
-						}
-					}
-				})
-			}
-		}
-	}
-	workers.Wait()
-	require.NoError(t, deadline.Err(), "a receiver waits for what was sent")
 }

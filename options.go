@@ -13,9 +13,8 @@ type options struct {
 	retention time.Duration
 }
 
-// Clock tells the time. The Clock of k8s.io/utils/clock and its fake satisfy
-// it as they are. It is never called with a lock held, but by many goroutines
-// at once.
+// Clock tells the time. The Clock of k8s.io/utils/clock and its fake satisfy it.
+// Many goroutines call it at once, none of them with a lock held.
 type Clock interface {
 	Now() time.Time
 }
@@ -26,24 +25,27 @@ func WithClock(c Clock) Option {
 	return func(o *options) { o.clock = c }
 }
 
-// WithRetention bounds the memory of a streamer that runs for long. Without it,
-// and for d ≤ 0, every event and every cursor is kept.
+// WithRetention bounds the memory of a streamer that runs for months. Without it,
+// and for d ≤ 0, every event and every cursor is kept, but for those that
+// [StreamConstructor.Forget] forgets.
 //
-// An event may be dropped once it is older than d by the streamer's clock, and
-// no open receiver of its topic has it un-acked: what an open receiver has not
-// acked is kept, however old. A cursor whose receivers have all been closed for
-// longer than d is forgotten; the next receiver of that name starts as a new
-// one does, and an Ack that came from before changes nothing. A topic with no
-// event, no cursor and no open sender or receiver is forgotten. IDs go on.
+//   - A name is remembered while a receiver of it is open, and for d after the last
+//     one was closed.
+//   - An event is kept until it is older than d and every remembered name of its
+//     topic has acked it.
+//   - A new name starts at the oldest event that is not older than d, even if older
+//     ones are still kept for others.
 //
-// A closed receiver keeps nothing: what is older than d by then may be gone when
-// the next one of its name is opened. Let d be longer than a receiver may lag and
-// be away. Time is the clock's: one that is ahead and set back keeps what was
-// sent meanwhile until it is there again. The default clock is never set back.
+// So a step that fails, closes its receiver and opens it again within d finds its
+// event, however old. And a name that is open and never acks keeps every later
+// event of its topic: watch [ReceiverStats]. A name that stays away for longer
+// than d loses its place, and what only it had not acked.
 //
-// The dropping is done by Send, NewReceiver, Ack and Close, a bounded amount in
-// each, whichever topic they are for: no goroutine and no timer does it, and a
-// streamer that is not used keeps what it has.
+// No goroutine and no timer drops anything: NewSender, NewReceiver, Send, Ack and
+// Close each drop a bounded amount, of any topic, and [StreamConstructor.Stats]
+// all that has expired. A streamer that is not used keeps what it has. Age is by the
+// streamer's clock, and never goes back within a topic: if the clock is set back,
+// events expire only once it has caught up. The default clock is never set back.
 func WithRetention(d time.Duration) Option {
 	return func(o *options) { o.retention = max(d, 0) }
 }
@@ -52,8 +54,8 @@ type wallClock struct{}
 
 func (wallClock) Now() time.Time { return time.Now() }
 
-// resolve applies opts over the defaults. It panics with a message that names
-// caller for a nil option or clock, since New and NewConnector return no error.
+// resolve applies opts to the defaults. Its callers return no error: for a nil
+// option or clock it panics, with a message that names the caller.
 func resolve(caller string, opts []Option) options {
 	o := options{clock: wallClock{}}
 	for i, opt := range opts {
@@ -68,7 +70,7 @@ func resolve(caller string, opts []Option) options {
 	return o
 }
 
-// ReceiverOptions is what the options of NewReceiver set.
+// ReceiverOptions is what receiver options set: see [ResolveReceiverOptions].
 type ReceiverOptions struct {
 	// PollFrequency is accepted and ignored: see [WithReceiverPollFrequency].
 	PollFrequency time.Duration
@@ -79,17 +81,29 @@ type ReceiverOptions struct {
 // ReceiverOption configures one receiver, in NewReceiver.
 type ReceiverOption func(*ReceiverOptions)
 
-// StreamFromLatest starts a new cursor past the newest event, so that the
-// receiver gets what is sent after NewReceiver has returned and nothing older.
-// A (topic, name) that has a cursor already resumes there as without it, and
-// skips nothing.
+// StreamFromLatest starts a new cursor past the newest event: the receiver gets
+// what is sent after NewReceiver has returned, and nothing older. If (topic, name)
+// has a cursor already, it resumes there and skips nothing.
 func StreamFromLatest() ReceiverOption {
 	return func(o *ReceiverOptions) { o.StreamFromLatest = true }
 }
 
-// WithReceiverPollFrequency does nothing. It is accepted so that call sites
-// written for an adapter that polls compile: a receiver here is parked until
-// there is something to do.
+// WithReceiverPollFrequency does nothing. It is there so that call sites written
+// for an adapter that polls compile: a receiver here parks.
 func WithReceiverPollFrequency(d time.Duration) ReceiverOption {
 	return func(o *ReceiverOptions) { o.PollFrequency = d }
+}
+
+// ResolveReceiverOptions returns what opts set together. It fails for an option
+// that is nil, with an error that says which. It is for implementations of
+// [EventStreamer].
+func ResolveReceiverOptions(opts ...ReceiverOption) (ReceiverOptions, error) {
+	var o ReceiverOptions
+	for i, opt := range opts {
+		if opt == nil {
+			return ReceiverOptions{}, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
+		}
+		opt(&o)
+	}
+	return o, nil
 }

@@ -1,8 +1,11 @@
 package memstreamer_test
 
 import (
+	"context"
+	"flag"
 	"fmt"
-	"sync"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,38 +14,10 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// steppedClock stands still until it is stepped.
-type steppedClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *steppedClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *steppedClock) Step(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // newRetaining returns a streamer with a retention of one hour.
 func newRetaining() (*memstreamer.StreamConstructor, *steppedClock) {
-	clock := &steppedClock{now: time.Unix(1_000_000, 0)}
+	clock := newSteppedClock()
 	return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour)), clock
-}
-
-// touch is traffic on a topic of its own, enough to sweep up after n others.
-func touch(t testing.TB, s memstreamer.EventStreamer, n int) {
-	t.Helper()
-	sender := newSender(t, s, "traffic")
-	for range n/32 + 1 {
-		send(t, sender, "")
-	}
-	require.NoError(t, sender.Close())
 }
 
 func topicStats(s *memstreamer.StreamConstructor, topic string) (stats memstreamer.TopicStats, ok bool) {
@@ -56,12 +31,13 @@ func topicStats(s *memstreamer.StreamConstructor, topic string) (stats memstream
 
 func TestEverythingIsKeptWithoutRetention(t *testing.T) {
 	for _, d := range []time.Duration{0, -time.Hour} {
-		clock := &steppedClock{}
+		clock := newSteppedClock()
 		s := memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(d))
 		send(t, newSender(t, s, "orders"), "7")
 		require.NoError(t, newReceiver(t, s, "orders", "step", memstreamer.StreamFromLatest()).Close())
 		clock.Step(1e6 * time.Hour)
-		touch(t, s, 100)
+		stats, _ := topicStats(s, "orders")
+		require.Equal(t, 1, stats.Retained)
 		requireNothing(t, newReceiver(t, s, "orders", "step"))
 		require.Equal(t, "7", recv(t, newReceiver(t, s, "orders", "other")).ForeignID)
 	}
@@ -77,20 +53,21 @@ func TestEventsAreDroppedByAge(t *testing.T) {
 	clock.Step(time.Hour)
 	send(t, sender, "young")
 	stats, _ := topicStats(s, "orders")
-	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: old + 1, FirstID: 1, LastID: old + 1}, stats)
+	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: old + 1, FirstID: 1, LastID: old + 1, Sent: old + 1}, stats)
 
 	clock.Step(1)
-	touch(t, s, old)
 	stats, _ = topicStats(s, "orders")
-	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: 1, FirstID: old + 1, LastID: old + 1}, stats)
-	event := recv(t, newReceiver(t, s, "orders", "late"))
-	require.Equal(t, "young", event.ForeignID)
-	require.EqualValues(t, old+1, event.ID)
+	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: 1, FirstID: old + 1, LastID: old + 1, Sent: old + 1}, stats)
+	require.EqualValues(t, old+1, recv(t, newReceiver(t, s, "orders", "late")).ID)
 }
 
-// Every call that may add something sweeps.
+// Each call sweeps, for an application that never calls Stats: what the call for
+// one topic leaves is seen in another, whose sender has nothing to come back to.
 func TestEachCallSweeps(t *testing.T) {
 	for name, call := range map[string]func(*testing.T, *memstreamer.StreamConstructor) func(){
+		"NewSender": func(t *testing.T, s *memstreamer.StreamConstructor) func() {
+			return func() { newSender(t, s, "other") }
+		},
 		"Send": func(t *testing.T, s *memstreamer.StreamConstructor) func() {
 			sender := newSender(t, s, "other")
 			return func() { send(t, sender, "") }
@@ -112,6 +89,12 @@ func TestEachCallSweeps(t *testing.T) {
 			sender := newSender(t, s, "other")
 			return func() { require.NoError(t, sender.Close()) }
 		},
+		"Forget": func(t *testing.T, s *memstreamer.StreamConstructor) func() {
+			return func() { require.NoError(t, s.Forget(t.Context(), "other", "step")) }
+		},
+		"Stats": func(_ *testing.T, s *memstreamer.StreamConstructor) func() {
+			return func() { s.Stats() }
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, clock := newRetaining()
@@ -121,14 +104,66 @@ func TestEachCallSweeps(t *testing.T) {
 			require.NoError(t, newReceiver(t, s, "orders", "gone").Close())
 			require.NoError(t, sender.Close())
 			clock.Step(time.Hour + 1)
+			require.True(t, s.HasTopic("orders"))
 			use()
-			_, ok := topicStats(s, "orders")
-			require.False(t, ok, "the topic is still there")
+			require.False(t, s.HasTopic("orders"))
 		})
 	}
 }
 
-func TestWhatAnOpenReceiverHasNotAckedIsKept(t *testing.T) {
+// One call drops no more than its share, however much has expired, and more than
+// it adds.
+func TestOneCallSweepsABoundedAmount(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	const old = 1000
+	for range old {
+		send(t, sender, "")
+	}
+	clock.Step(2 * time.Hour)
+	for call := 1; call*memstreamer.SweepLimit < old; call++ {
+		send(t, sender, "")
+		require.Equal(t, old+call-call*memstreamer.SweepLimit, s.Retained("orders"))
+	}
+	for range old {
+		send(t, sender, "")
+	}
+	clock.Step(2 * time.Hour)
+	stats, _ := topicStats(s, "orders")
+	require.Zero(t, stats.Retained, "Stats drops all of it")
+}
+
+func TestAppendDropsMoreThanItAdds(t *testing.T) {
+	clock := newSteppedClock()
+	c := memstreamer.NewConnector(make([]memstreamer.ConnectorEvent, 1000), memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
+	clock.Step(2 * time.Hour)
+	require.NoError(t, c.Append(make([]memstreamer.ConnectorEvent, 100)...))
+	require.Equal(t, 100, c.Retained())
+}
+
+// An engine closes a step's receiver on every error, backs off and opens it again,
+// and has nothing but the streamer to get the event from.
+func TestAFailingStepFindsItsEvent(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	send(t, sender, "7")
+	for range 100 {
+		r := newReceiver(t, s, "orders", "step")
+		event, _, err := r.Recv(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "7", event.ForeignID)
+		clock.Step(50 * time.Minute)
+		require.NoError(t, r.Close())
+		clock.Step(time.Hour) // to back off
+		send(t, sender, "later")
+		s.Stats()
+	}
+	r := newReceiver(t, s, "orders", "step")
+	require.Equal(t, "7", recv(t, r).ForeignID)
+	require.Equal(t, "later", recv(t, r).ForeignID)
+}
+
+func TestWhatAnOpenNameHasNotAckedIsKept(t *testing.T) {
 	s, clock := newRetaining()
 	sender := newSender(t, s, "orders")
 	slow, fast := newReceiver(t, s, "orders", "slow"), newReceiver(t, s, "orders", "fast")
@@ -138,7 +173,6 @@ func TestWhatAnOpenReceiverHasNotAckedIsKept(t *testing.T) {
 	}
 	require.Equal(t, "0", recv(t, slow).ForeignID)
 	clock.Step(1000 * time.Hour)
-	touch(t, s, 600)
 	stats, _ := topicStats(s, "orders")
 	require.Equal(t, 599, stats.Retained)
 	for i := 1; i < 600; i++ {
@@ -150,104 +184,112 @@ func TestWhatAnOpenReceiverHasNotAckedIsKept(t *testing.T) {
 	// With nothing kept at all, receivers go on where they are.
 	send(t, sender, "next")
 	for _, r := range []memstreamer.EventReceiver{slow, fast} {
-		event := recv(t, r)
-		require.Equal(t, "next", event.ForeignID)
+		require.Equal(t, "next", recv(t, r).ForeignID)
 		requireNothing(t, r)
 	}
 }
 
-func TestAReceiverOfTwoKeepsEventsUntilBothAreClosed(t *testing.T) {
+// A name is closed with the last of its receivers, each closed once.
+func TestANameIsClosedWithItsLastReceiver(t *testing.T) {
 	s, clock := newRetaining()
 	send(t, newSender(t, s, "orders"), "7")
 	first, second := newReceiver(t, s, "orders", "step"), newReceiver(t, s, "orders", "step")
+	require.NoError(t, first.Close())
+	require.NoError(t, first.Close())
 	clock.Step(2 * time.Hour)
-	require.NoError(t, first.Close())
-	require.NoError(t, first.Close())
-	touch(t, s, 1)
 	stats, _ := topicStats(s, "orders")
 	require.Equal(t, 1, stats.Retained)
 	require.NoError(t, second.Close())
+	clock.Step(time.Hour)
+	stats, _ = topicStats(s, "orders")
+	require.Equal(t, 1, stats.Retained)
+	clock.Step(1)
 	stats, _ = topicStats(s, "orders")
 	require.Zero(t, stats.Retained)
 }
 
-func TestAClosedCursorIsForgottenByAge(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	send(t, sender, "1")
-	send(t, sender, "2")
-	r := newReceiver(t, s, "orders", "step")
-	recv(t, r)
-	require.NoError(t, r.Close())
-	clock.Step(time.Hour)
-
-	// Within the period it resumes, and an open receiver is never forgotten.
-	r = newReceiver(t, s, "orders", "step")
-	clock.Step(5 * time.Hour)
-	event, late, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "2", event.ForeignID)
-	require.NoError(t, r.Close())
-
-	send(t, sender, "3")
-	clock.Step(time.Minute)
-	send(t, sender, "4")
-	clock.Step(time.Hour - time.Minute + 1)
-	touch(t, s, 10)
-	for _, stats := range s.Stats().Receivers {
-		require.NotEqual(t, "step", stats.Name)
-	}
-	r = newReceiver(t, s, "orders", "step")
-	require.Equal(t, "4", recv(t, r).ForeignID)
-	require.NoError(t, late(), "an ack of a forgotten cursor")
-	requireNothing(t, r)
-}
-
-// NewReceiver goes by the age of the cursor, swept or not.
-func TestAnExpiredCursorIsNotResumed(t *testing.T) {
-	for _, step := range []time.Duration{time.Hour, time.Hour + 1} {
+// NewReceiver goes by the time since a name was closed, swept or not.
+func TestANameIsForgottenAPeriodAfterItsClose(t *testing.T) {
+	for _, away := range []time.Duration{time.Hour, time.Hour + 1} {
 		s, clock := newRetaining()
 		sender := newSender(t, s, "orders")
-		send(t, sender, "1")
-		holder := newReceiver(t, s, "orders", "holder")
-		// More expired cursors than one call sweeps.
+		send(t, sender, "old")
+		// More expired names than one call sweeps.
 		for i := range 100 {
-			r := newReceiver(t, s, "orders", fmt.Sprint(i), memstreamer.StreamFromLatest())
-			require.NoError(t, r.Close())
+			require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
 		}
-		clock.Step(step)
+		clock.Step(away)
+		send(t, sender, "young")
 		r := newReceiver(t, s, "orders", "99")
-		if step == time.Hour {
-			requireNothing(t, r)
-		} else {
-			require.Equal(t, "1", recv(t, r).ForeignID)
+		if away == time.Hour {
+			require.Equal(t, "old", recv(t, r).ForeignID)
 		}
-		require.Equal(t, "1", recv(t, holder).ForeignID)
+		require.Equal(t, "young", recv(t, r).ForeignID)
+		requireNothing(t, r)
 	}
 }
 
-// A cursor that lags behind what is kept resumes at the oldest event kept.
-func TestAClosedCursorKeepsNoOldEvents(t *testing.T) {
+func TestAnAckOfAForgottenNameChangesNothing(t *testing.T) {
 	s, clock := newRetaining()
 	sender := newSender(t, s, "orders")
 	send(t, sender, "1")
-	clock.Step(time.Hour)
 	r := newReceiver(t, s, "orders", "step")
 	_, late, err := r.Recv(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
-	send(t, sender, "2")
-	clock.Step(time.Minute)
-	touch(t, s, 1)
-	stats, _ := topicStats(s, "orders")
-	require.EqualValues(t, 2, stats.FirstID)
-	require.NoError(t, late(), "an ack of a dropped event")
+	clock.Step(time.Hour + 1)
 	r = newReceiver(t, s, "orders", "step")
 	require.NoError(t, late())
+	require.Equal(t, []memstreamer.ReceiverStats{{Topic: "orders", Name: "step", Open: 1}}, s.Stats().Receivers)
+	send(t, sender, "2")
+	require.NoError(t, late())
 	require.Equal(t, "2", recv(t, r).ForeignID)
+	require.NoError(t, s.CheckInvariants())
 }
 
-func TestATopicIsForgottenWithAllThatKeepsIt(t *testing.T) {
+// A name that expires as it is opened again may be all that kept its topic.
+func TestAnExpiredNameKeepsItsTopic(t *testing.T) {
+	s, clock := newRetaining()
+	require.NoError(t, newReceiver(t, s, "orders", "step").Close())
+	clock.Step(time.Hour + 1)
+	r := newReceiver(t, s, "orders", "step")
+	send(t, newSender(t, s, "orders"), "7")
+	require.Equal(t, "7", recv(t, r).ForeignID)
+	require.NoError(t, s.CheckInvariants())
+}
+
+func TestANewNameStartsAtTheOldestYoungEvent(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	holder := newReceiver(t, s, "orders", "holder")
+	send(t, sender, "old")
+	clock.Step(1)
+	send(t, sender, "as old as may be")
+	clock.Step(time.Hour)
+	send(t, sender, "young")
+	require.Equal(t, "as old as may be", recv(t, newReceiver(t, s, "orders", "new")).ForeignID)
+	requireNothing(t, newReceiver(t, s, "orders", "latest", memstreamer.StreamFromLatest()))
+	clock.Step(2 * time.Hour)
+	requireNothing(t, newReceiver(t, s, "orders", "newer"))
+	require.Equal(t, "old", recv(t, holder).ForeignID)
+}
+
+// Names that come, take nothing and go hold what they could have taken for a while,
+// and not for as long as there are new ones.
+func TestNewNamesUnderSteadyTrafficHoldNothingForLong(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	const perHour = 10
+	for i := range 100 * perHour {
+		send(t, sender, "")
+		require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
+		clock.Step(time.Hour / perHour)
+		stats, _ := topicStats(s, "orders")
+		require.LessOrEqual(t, stats.Retained, 2*perHour+1)
+	}
+}
+
+func TestATopicIsForgottenOnceNothingRefersToIt(t *testing.T) {
 	s, clock := newRetaining()
 	sender := newSender(t, s, "orders")
 	send(t, sender, "1")
@@ -256,13 +298,11 @@ func TestATopicIsForgottenWithAllThatKeepsIt(t *testing.T) {
 	_, late, err := r.Recv(t.Context())
 	require.NoError(t, err)
 	clock.Step(2 * time.Hour)
-	touch(t, s, 2)
 	_, ok := topicStats(s, "by header")
 	require.False(t, ok)
 
 	require.NoError(t, r.Close())
 	clock.Step(2 * time.Hour)
-	touch(t, s, 2)
 	_, ok = topicStats(s, "orders")
 	require.True(t, ok, "its sender is open")
 	require.NoError(t, sender.Close())
@@ -275,12 +315,51 @@ func TestATopicIsForgottenWithAllThatKeepsIt(t *testing.T) {
 	require.NoError(t, late())
 	require.NoError(t, sender.Close())
 	require.NoError(t, r.Close())
-	event := recv(t, newReceiver(t, s, "orders", "step"))
-	require.Equal(t, "3", event.ForeignID)
-	require.Greater(t, event.ID, int64(2))
+	stats, _ := topicStats(s, "orders")
+	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: 1, FirstID: 3, LastID: 3, Sent: 1}, stats)
+	require.Equal(t, "3", recv(t, newReceiver(t, s, "orders", "step")).ForeignID)
 }
 
-func TestAClockThatGoesBackDropsNothing(t *testing.T) {
+func TestATopicIsForgottenWithoutRetention(t *testing.T) {
+	s := memstreamer.New()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	require.NoError(t, sender.Close())
+	require.NoError(t, r.Close())
+	require.Len(t, s.Stats().Topics, 1, "its name is remembered")
+	require.NoError(t, s.Forget(t.Context(), "orders", "step"))
+	require.Equal(t, memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}, s.Stats())
+}
+
+func TestForget(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	send(t, sender, "1")
+	r := newReceiver(t, s, "orders", "step")
+	_, late, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	clock.Step(2 * time.Hour)
+	require.EqualError(t, s.Forget(t.Context(), "orders", "step"), `memstreamer: Forget: a receiver of topic "orders" and name "step" is open: close it first`)
+	require.NoError(t, r.Close())
+	require.NoError(t, s.Forget(t.Context(), "other", "step"))
+	require.NoError(t, s.Forget(t.Context(), "orders", "other"))
+	require.NoError(t, s.Forget(t.Context(), "orders", "step"))
+	require.NoError(t, s.Forget(t.Context(), "orders", "step"), "again")
+	require.Equal(t, memstreamer.Stats{
+		Topics:    []memstreamer.TopicStats{{Topic: "orders", Sent: 1}},
+		Receivers: []memstreamer.ReceiverStats{},
+	}, s.Stats(), "what only the name kept is gone")
+	require.NoError(t, late())
+	require.NoError(t, s.CheckInvariants())
+
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, context.Canceled, s.Forget(done, "orders", "step"))
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, s.Forget(t.Context(), "orders", "step"), memstreamer.ErrClosed)
+}
+
+func TestAClockThatGoesBackDropsNothingYoung(t *testing.T) {
 	s, clock := newRetaining()
 	sender := newSender(t, s, "orders")
 	send(t, sender, "1")
@@ -288,28 +367,20 @@ func TestAClockThatGoesBackDropsNothing(t *testing.T) {
 	send(t, sender, "2")
 	require.NoError(t, newReceiver(t, s, "orders", "step").Close())
 	clock.Step(time.Hour)
-	touch(t, s, 2)
+	stats, _ := topicStats(s, "orders")
+	require.Equal(t, 2, stats.Retained)
 	r := newReceiver(t, s, "orders", "step")
 	require.Equal(t, "1", recv(t, r).ForeignID)
 	require.Equal(t, "2", recv(t, r).ForeignID)
+	// The second is no older than the first: both go once the clock has caught up.
+	clock.Step(9*time.Hour + time.Hour)
+	require.Equal(t, "1", recv(t, newReceiver(t, s, "orders", "new")).ForeignID)
+	clock.Step(1)
+	requireNothing(t, newReceiver(t, s, "orders", "newer"))
 }
 
-func TestAnAckOfADroppedEventIsTold(t *testing.T) {
-	s, clock := newRetaining()
-	send(t, newSender(t, s, "orders"), "1")
-	r := newReceiver(t, s, "orders", "step")
-	_, late, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	clock.Step(time.Hour + 1)
-	require.NoError(t, r.Close())
-	newReceiver(t, s, "orders", "step")
-	require.NoError(t, late())
-	receivers := s.Stats().Receivers
-	require.Equal(t, []memstreamer.ReceiverStats{{Topic: "orders", Name: "step", Open: 1, AckedID: 1}}, receivers)
-}
-
-// One cursor that was closed before the clock went back holds up no other.
-func TestCursorsAreForgottenAfterTheClockWentBack(t *testing.T) {
+// One name that was closed before the clock went back holds up no other.
+func TestNamesAreForgottenAfterTheClockWentBack(t *testing.T) {
 	s, clock := newRetaining()
 	clock.Step(1000 * time.Hour)
 	require.NoError(t, newReceiver(t, s, "orders", "ahead").Close())
@@ -318,14 +389,13 @@ func TestCursorsAreForgottenAfterTheClockWentBack(t *testing.T) {
 		require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
 	}
 	clock.Step(time.Hour + 1)
-	touch(t, s, 100)
 	receivers := s.Stats().Receivers
 	require.Len(t, receivers, 1)
 	require.Equal(t, "ahead", receivers[0].Name)
 }
 
 func TestConnectorRetention(t *testing.T) {
-	clock := &steppedClock{now: time.Unix(1_000_000, 0)}
+	clock := newSteppedClock()
 	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "1"}}, memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
 	clock.Step(time.Hour)
 	require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "2"}))
@@ -336,5 +406,183 @@ func TestConnectorRetention(t *testing.T) {
 	require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "3"}))
 	event, _, err = newConsumer(t, c, "early").Recv(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "1", event.ID, "it is un-acked by an open consumer")
+	require.Equal(t, "1", event.ID, "an open consumer has not acked it")
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+var burst = flag.Int("burst", 100_000, "how many topics and names TestABurstIsGivenBack makes")
+
+// What a burst took is given back, topics and names alike. The long form of the
+// test:
+//
+//	go test -v -run TestABurstIsGivenBack -burst 300000 .
+func TestABurstIsGivenBack(t *testing.T) {
+	for name, use := range map[string]func(*testing.T, *memstreamer.StreamConstructor, string){
+		"topics": func(t *testing.T, s *memstreamer.StreamConstructor, name string) {
+			sender := newSender(t, s, name)
+			send(t, sender, "7")
+			require.NoError(t, sender.Close())
+		},
+		"names": func(t *testing.T, s *memstreamer.StreamConstructor, name string) {
+			require.NoError(t, newReceiver(t, s, "orders", name).Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, clock := newRetaining()
+			send(t, newSender(t, s, "orders"), "7")
+			newReceiver(t, s, "orders", "step")
+			before := heapInUse()
+			for i := range *burst {
+				use(t, s, fmt.Sprint(i))
+			}
+			peak := heapInUse() - before
+			clock.Step(2 * time.Hour)
+			s.Stats()
+			left := heapInUse() - before
+			t.Logf("%.1f MB at the peak, %.3f MB after it", float64(peak)/1e6, float64(left)/1e6)
+			require.Greater(t, peak, int64(*burst*100))
+			require.Less(t, left, int64(3_000_000))
+			runtime.KeepAlive(s)
+		})
+	}
+}
+
+// What a topic holds goes with its events: chunks and segments as they are
+// dropped, and all of it with the last.
+func TestDroppedEventsFreeTheirMemory(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	before := heapInUse()
+	payload := strings.Repeat("x", 1000)
+	const events = 10_000
+	for range events {
+		send(t, sender, payload)
+	}
+	full := heapInUse() - before
+	require.Greater(t, full, int64(events*len(payload)))
+	for range events / 2 {
+		recv(t, r)
+	}
+	clock.Step(2 * time.Hour)
+	s.Stats()
+	require.Less(t, heapInUse()-before, full/2+100_000)
+	for range events / 2 {
+		recv(t, r)
+	}
+	s.Stats()
+	require.Less(t, heapInUse()-before, int64(50_000))
+	runtime.KeepAlive(s)
+}
+
+// A topic takes memory by what is in it.
+func TestATopicOfOneSmallEventIsSmall(t *testing.T) {
+	s := memstreamer.New()
+	const topics = 1000
+	before := heapInUse()
+	for i := range topics {
+		sender := newSender(t, s, fmt.Sprint(i))
+		send(t, sender, "7")
+		require.NoError(t, sender.Close())
+	}
+	require.Less(t, (heapInUse()-before)/topics, int64(1000))
+	runtime.KeepAlive(s)
+}
+
+// An event that was received pins nothing of the log.
+func TestAReceivedEventIsACopy(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	before := heapInUse()
+	var events []*memstreamer.Event
+	for range 100 {
+		send(t, sender, "small")
+		send(t, sender, strings.Repeat("x", memstreamer.ChunkSize))
+		events = append(events, recv(t, r))
+		recv(t, r)
+	}
+	clock.Step(2 * time.Hour)
+	s.Stats()
+	require.Less(t, heapInUse()-before, int64(memstreamer.ChunkSize*10))
+	runtime.KeepAlive(events)
+	runtime.KeepAlive(s)
+}
+
+var heapEvents = flag.Int("heap-events", 300_000, "how many events TestTheHeapIsFlat sends")
+
+// A daemon sends to 50 topics, one of which nobody reads, has acking receivers
+// on the others, and opens a name that was never used for every hundredth event.
+// Once the first retention period is over, the heap has to stay as it is. The
+// long form of the test:
+//
+//	go test -v -run TestTheHeapIsFlat -heap-events 10000000 .
+func TestTheHeapIsFlat(t *testing.T) {
+	const topics, periods = 50, 20
+	perPeriod := *heapEvents / periods
+	s, clock := newRetaining()
+	senders := make([]memstreamer.EventSender, topics)
+	receivers := make([]memstreamer.EventReceiver, topics)
+	for i := range topics {
+		senders[i] = newSender(t, s, fmt.Sprint(i))
+		if i > 0 {
+			receivers[i] = newReceiver(t, s, fmt.Sprint(i), "step")
+		}
+	}
+	headers := map[memstreamer.Header]string{
+		memstreamer.HeaderWorkflowName: "orders", memstreamer.HeaderRunID: "0198c6a1-7f0e-7d1a-a5b4-7a0c9d3f1e52",
+	}
+	before := heapInUse()
+	var settled int64
+	for period := range periods {
+		for i := range perPeriod {
+			topic := i % topics
+			if err := senders[topic].Send(t.Context(), "7", 1, headers); err != nil {
+				t.Fatal(err)
+			}
+			if receivers[topic] != nil {
+				ackNext(t, receivers[topic])
+			}
+			if i%100 == 0 {
+				fresh := newReceiver(t, s, fmt.Sprint(topic), fmt.Sprint("run ", period, " ", i), memstreamer.StreamFromLatest())
+				require.NoError(t, fresh.Close())
+			}
+			clock.Step(time.Hour / time.Duration(perPeriod))
+		}
+		inUse := heapInUse() - before
+		t.Logf("after %8d events: %6.2f MB", (period+1)*perPeriod, float64(inUse)/1e6)
+		if period == 0 {
+			settled = inUse
+			continue
+		}
+		// Each topic has a chunk and a segment that are not full at either end.
+		const partly = 2 * topics * (memstreamer.ChunkSize + 40*memstreamer.SegmentSize)
+		require.Less(t, inUse, settled+partly, "bytes in use after period %d", period+1)
+	}
+	// All this while, the streamer had something to give back.
+	stats := s.Stats()
+	retained := 0
+	for _, topic := range stats.Topics {
+		retained += topic.Retained
+	}
+	require.Positive(t, retained)
+	require.LessOrEqual(t, retained, 2*perPeriod+topics)
+	require.LessOrEqual(t, len(stats.Receivers), perPeriod/100+topics+1)
+}
+
+// ackNext is recv in a form that is cheap enough for ten million events.
+func ackNext(t *testing.T, r memstreamer.EventReceiver) {
+	_, ack, err := r.Recv(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ack(); err != nil {
+		t.Fatal(err)
+	}
 }

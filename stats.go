@@ -3,9 +3,10 @@ package memstreamer
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
-// Stats is what [StreamConstructor.Stats] tells: the streamer at one moment.
+// Stats is a streamer at one moment, as [StreamConstructor.Stats] returns it.
 type Stats struct {
 	Topics    []TopicStats    // by Topic
 	Receivers []ReceiverStats // by Topic, then Name
@@ -16,22 +17,37 @@ type TopicStats struct {
 	Topic           string
 	Retained        int   // events kept
 	FirstID, LastID int64 // of the oldest and the newest event kept; 0 when there is none
+	Sent            int64 // events sent to the topic since it was made
 }
 
-// ReceiverStats is one (topic, name) of a [Stats], with or without a receiver.
+// ReceiverStats is one (topic, name) of a [Stats], with or without an open receiver.
 type ReceiverStats struct {
 	Topic, Name string
 	Open        int   // receivers that were not closed, each by its own Close
 	Parked      int   // calls of Recv that wait
 	Lag         int64 // events kept and not acked
 	AckedID     int64 // of the newest event acked; 0 when there is none
+
+	// OldestUnacked is the CreatedAt of the oldest event kept and not acked: the one
+	// that Recv returns next. It is zero where Lag is 0.
+	OldestUnacked time.Time
+	// Deliveries is how often Recv has returned that event. A step that fails again
+	// and again shows here.
+	Deliveries int64
+	Acked      int64 // events acked since the name was made
 }
 
-// Stats returns a consistent snapshot of all topics and cursors, which is the
-// caller's own. It may be called at any time, also after Close. While the
-// numbers are copied the streamer is locked, and while they are sorted it is
-// not; BenchmarkStats tells how long both take with 10,000 receivers.
+// Stats first drops all that has expired (see [WithRetention]), in steps that let
+// other calls in between. It then returns a consistent snapshot of all topics and
+// cursors, which is the caller's own. It may be called at any time, also after
+// Close. The streamer is locked while the numbers are copied, not while they are
+// sorted: BenchmarkStats measures both with 10,000 receivers.
 func (s *StreamConstructor) Stats() Stats {
+	for more := true; more; {
+		now := s.lock()
+		more = s.retention.sweep(now)
+		s.mu.Unlock()
+	}
 	stats := s.snapshot()
 	slices.SortFunc(stats.Topics, func(a, b TopicStats) int {
 		return cmp.Compare(a.Topic, b.Topic)
@@ -44,10 +60,10 @@ func (s *StreamConstructor) Stats() Stats {
 
 func (s *StreamConstructor) snapshot() Stats {
 	s.mu.Lock()
-	topics, cursors := len(s.topics), s.cursors
+	topics, cursors := s.topics.len, s.cursors
 	s.mu.Unlock()
-	// Large ones take long to allocate, so that is not done under the lock, with
-	// room for what is added meanwhile.
+	// Allocate without the lock, since large slices take long, and with room for
+	// what is added meanwhile.
 	stats := Stats{
 		Topics:    make([]TopicStats, 0, topics+topics/8),
 		Receivers: make([]ReceiverStats, 0, cursors+cursors/8),
@@ -55,22 +71,36 @@ func (s *StreamConstructor) snapshot() Stats {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.topics {
-		topic := TopicStats{Topic: t.name, Retained: t.log.kept()}
-		if topic.Retained > 0 {
-			topic.FirstID, topic.LastID = t.log.oldest().id, t.log.at(t.log.next-1).id
+	for t := range s.topics.all() {
+		stats.Topics = append(stats.Topics, t.stats())
+		for c := range t.cursors.all() {
+			stats.Receivers = append(stats.Receivers, c.stats())
 		}
-		stats.Topics = append(stats.Topics, topic)
-		for _, c := range t.cursors {
-			stats.Receivers = append(stats.Receivers, ReceiverStats{
-				Topic:   t.name,
-				Name:    c.name,
-				Open:    c.open,
-				Parked:  c.parked,
-				Lag:     t.log.next - max(c.next, t.log.first),
-				AckedID: c.ackedID,
-			})
-		}
+	}
+	return stats
+}
+
+func (t *topic) stats() TopicStats {
+	stats := TopicStats{Topic: t.name, Retained: t.log.kept(), Sent: t.log.slots.end}
+	if stats.Retained > 0 {
+		stats.FirstID, stats.LastID = t.log.oldest().id, t.log.at(t.log.slots.end-1).id
+	}
+	return stats
+}
+
+func (c *cursor) stats() ReceiverStats {
+	stats := ReceiverStats{
+		Topic:      c.topic.name,
+		Name:       c.name,
+		Open:       c.receivers,
+		Parked:     c.parked,
+		Lag:        c.lag(),
+		AckedID:    c.ackedID,
+		Deliveries: c.deliveries,
+		Acked:      c.acked,
+	}
+	if stats.Lag > 0 {
+		stats.OldestUnacked = c.topic.log.createdAt(c.next)
 	}
 	return stats
 }

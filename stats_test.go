@@ -14,17 +14,24 @@ import (
 )
 
 func TestStats(t *testing.T) {
-	s := memstreamer.New()
+	clock := newSteppedClock()
+	s := memstreamer.New(memstreamer.WithClock(clock))
 	require.Equal(t, memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}, s.Stats())
 
 	b, a := newSender(t, s, "b"), newSender(t, s, "a")
 	newSender(t, s, "empty")
+	at := clock.Now()
 	send(t, b, "1")
 	send(t, a, "2")
+	clock.Step(time.Second)
 	send(t, b, "3")
 	x := newReceiver(t, s, "b", "x")
 	newReceiver(t, s, "b", "x")
 	recv(t, x)
+	for range 3 {
+		_, _, err := x.Recv(t.Context())
+		require.NoError(t, err)
+	}
 	require.NoError(t, newReceiver(t, s, "b", "closed").Close())
 	newReceiver(t, s, "b", "latest", memstreamer.StreamFromLatest())
 	parked := newReceiver(t, s, "a", "y")
@@ -41,15 +48,15 @@ func TestStats(t *testing.T) {
 	require.NoError(t, awaitParked(2, 10*time.Second))
 	want := memstreamer.Stats{
 		Topics: []memstreamer.TopicStats{
-			{Topic: "a", Retained: 1, FirstID: 2, LastID: 2},
-			{Topic: "b", Retained: 2, FirstID: 1, LastID: 3},
+			{Topic: "a", Retained: 1, FirstID: 2, LastID: 2, Sent: 1},
+			{Topic: "b", Retained: 2, FirstID: 1, LastID: 3, Sent: 2},
 			{Topic: "empty"},
 		},
 		Receivers: []memstreamer.ReceiverStats{
-			{Topic: "a", Name: "y", Open: 1, Parked: 2, AckedID: 2},
-			{Topic: "b", Name: "closed", Lag: 2},
+			{Topic: "a", Name: "y", Open: 1, Parked: 2, AckedID: 2, Acked: 1},
+			{Topic: "b", Name: "closed", Lag: 2, OldestUnacked: at},
 			{Topic: "b", Name: "latest", Open: 1},
-			{Topic: "b", Name: "x", Open: 2, Lag: 1, AckedID: 1},
+			{Topic: "b", Name: "x", Open: 2, Lag: 1, AckedID: 1, OldestUnacked: at.Add(time.Second), Deliveries: 3, Acked: 1},
 		},
 	}
 	require.Equal(t, want, s.Stats())
@@ -59,6 +66,32 @@ func TestStats(t *testing.T) {
 	require.NoError(t, s.Close())
 	want.Receivers[0].Parked = 0
 	require.Equal(t, want, s.Stats(), "after Close")
+}
+
+// A delivery counts if Recv returned it, and for the event that it was of.
+func TestDeliveries(t *testing.T) {
+	s := memstreamer.New()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	send(t, sender, "1")
+	send(t, sender, "2")
+	deliveries := func() int64 { return s.Stats().Receivers[0].Deliveries }
+
+	_, ack, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, deliveries())
+	require.NoError(t, r.Close())
+	r = newReceiver(t, s, "orders", "step")
+	_, again, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, deliveries(), "a step that failed")
+	require.NoError(t, ack())
+	require.Zero(t, deliveries(), "the next event")
+	_, _, err = r.Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, again())
+	require.EqualValues(t, 1, deliveries(), "after a late ack")
+	require.EqualValues(t, 1, s.Stats().Receivers[0].AckedID)
 }
 
 // One snapshot is of one moment: in each, what is acked and what lags are
@@ -85,8 +118,22 @@ func TestStatsAreConsistent(t *testing.T) {
 		stats := s.Stats()
 		topic, receiver := stats.Topics[0], stats.Receivers[0]
 		require.EqualValues(t, topic.LastID, topic.Retained, fmt.Sprint(stats))
+		require.EqualValues(t, topic.LastID, topic.Sent, fmt.Sprint(stats))
 		require.EqualValues(t, topic.LastID, receiver.AckedID+receiver.Lag, fmt.Sprint(stats))
+		require.EqualValues(t, receiver.AckedID, receiver.Acked, fmt.Sprint(stats))
 	}
 	cancel()
 	busy.Wait()
+}
+
+func TestConnectorStats(t *testing.T) {
+	c := memstreamer.NewConnector(make([]memstreamer.ConnectorEvent, 3))
+	consumer := newConsumer(t, c, "step")
+	_, ack, err := consumer.Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ack())
+	require.Equal(t, memstreamer.Stats{
+		Topics:    []memstreamer.TopicStats{{Topic: "connector", Retained: 3, FirstID: 1, LastID: 3, Sent: 3}},
+		Receivers: []memstreamer.ReceiverStats{{Topic: "connector", Name: "step", Open: 1, Lag: 2, AckedID: 1, Acked: 1}},
+	}, c.Stats())
 }

@@ -1,0 +1,63 @@
+package memstreamer
+
+// segmentSize is how many values a full segment holds.
+const segmentSize = 256
+
+// segments is a sequence of values that grows and shrinks by whole segments, so
+// that no call copies many values, and none keeps memory for values that are
+// gone. Positions count from the first value ever pushed, at 0.
+type segments[T any] struct {
+	parts [][]T // all but the last are full
+	base  int64 // position of parts[0][0]
+	first int64 // position of the oldest value
+	end   int64 // position of the next push
+}
+
+func (s *segments[T]) len() int { return int(s.end - s.first) }
+
+// at returns the value at a position from first to before end.
+func (s *segments[T]) at(position int64) *T {
+	i := uint64(position - s.base)
+	return &s.parts[i/segmentSize][i%segmentSize]
+}
+
+func (s *segments[T]) push(v T) {
+	last := len(s.parts) - 1
+	switch {
+	case last < 0:
+		// The first segment grows by doubling: most of many topics stay small.
+		s.parts = append(s.parts, nil)
+		last++
+	case len(s.parts[last]) == segmentSize:
+		s.parts = append(s.parts, make([]T, 0, segmentSize))
+		last++
+	}
+	s.parts[last] = append(s.parts[last], v)
+	s.end++
+}
+
+// dropFirst removes the oldest value.
+func (s *segments[T]) dropFirst() {
+	s.first++
+	switch {
+	case s.first == s.end:
+		s.parts, s.base = nil, s.end
+	case s.first-s.base == segmentSize:
+		s.parts[0] = nil
+		s.parts, s.base = s.parts[1:], s.first
+	}
+}
+
+// dropLast removes the newest value. An empty first segment stays, for a sequence
+// that goes back and forth between no value and one.
+func (s *segments[T]) dropLast() {
+	s.end--
+	last := len(s.parts) - 1
+	part := s.parts[last]
+	clear(part[len(part)-1:])
+	s.parts[last] = part[:len(part)-1]
+	if last > 0 && len(part) == 1 {
+		s.parts[last] = nil
+		s.parts = s.parts[:last]
+	}
+}
