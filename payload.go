@@ -77,14 +77,18 @@ func appendHeaders[H ~string](b []byte, headers map[H]string) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(headers))+1)
 	for name, value := range headers {
-		known := knownHeader(string(name))
-		b = append(b, known)
-		if known == 0 {
-			b = appendString(b, string(name))
-		}
-		b = appendString(b, value)
+		b = appendHeader(b, string(name), value)
 	}
 	return b
+}
+
+func appendHeader(b []byte, name, value string) []byte {
+	known := knownHeader(name)
+	b = append(b, known)
+	if known == 0 {
+		b = appendString(b, name)
+	}
+	return appendString(b, value)
 }
 
 func unpackHeaders[H ~string](payload string) map[H]string {

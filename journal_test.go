@@ -1,0 +1,109 @@
+package memstreamer_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/journal"
+)
+
+// TestJournalLoads loads events with gaps between their IDs, all of them older
+// than the retention.
+func TestJournalLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New(memstreamer.WithRetention(time.Hour))
+		old := time.Now().Add(-24 * time.Hour)
+		journal.Of(s).Load(slices.Values([]journal.Event{
+			{Topic: "orders", ID: 3, CreatedAt: old, ForeignID: "a", Type: -1},
+			{Topic: "orders", ID: 7, CreatedAt: old, ForeignID: "b", Headers: []journal.Header{}},
+			{Topic: "parcels", ID: 8, CreatedAt: old, ForeignID: "c", Headers: []journal.Header{{Name: "run_id", Value: "1"}, {Name: "other", Value: "2"}}},
+			{Topic: "orders", ID: 9, CreatedAt: old, ForeignID: "d"},
+		}), []journal.Saved{
+			{Topic: "orders", Name: "gone", Position: journal.Position{After: 5, AckedID: 5}},
+			{Topic: "orders", Name: "done", Position: journal.Position{After: 12}},
+			{Topic: "parcels", Name: "new"},
+		}, 11)
+
+		r, err := s.NewReceiver(t.Context(), "orders", "gone")
+		require.NoError(t, err)
+		for _, want := range []memstreamer.Event{
+			{ID: 7, CreatedAt: old.Round(0), ForeignID: "b", Headers: map[memstreamer.Header]string{}},
+			{ID: 9, CreatedAt: old.Round(0), ForeignID: "d"},
+		} {
+			e, ack, err := r.Recv(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, want, *e)
+			require.NoError(t, ack())
+		}
+		parcels, err := s.NewReceiver(t.Context(), "parcels", "new")
+		require.NoError(t, err)
+		e, _, err := parcels.Recv(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, map[memstreamer.Header]string{"run_id": "1", "other": "2"}, e.Headers)
+
+		position := func(topic, name string) journal.Position {
+			t.Helper()
+			c := journal.Of(s).Cursor(topic, name)
+			require.NotNil(t, c)
+			require.True(t, c == journal.Of(s).Cursor(topic, name))
+			p, ok := c.Position()
+			require.True(t, ok)
+			return p
+		}
+		assert.Equal(t, journal.Position{After: 11, AckedID: 9}, position("orders", "gone"))
+		assert.Equal(t, journal.Position{After: 11}, position("orders", "done"))
+		assert.Equal(t, journal.Position{After: 7}, position("parcels", "new"))
+		assert.Nil(t, journal.Of(s).Cursor("orders", "unknown"))
+		assert.Nil(t, journal.Of(s).Cursor("unknown", "gone"))
+	})
+}
+
+// TestJournalAppends appends events to a topic on which a receiver is parked.
+func TestJournalAppends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New()
+		r, err := s.NewReceiver(t.Context(), "orders", "a")
+		require.NoError(t, err)
+		received := make(chan *memstreamer.Event)
+		go func() {
+			e, _, _ := r.Recv(t.Context())
+			received <- e
+		}()
+		synctest.Wait()
+		journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 4}, {Topic: "orders", ID: 6, CreatedAt: time.Unix(1, 2)}})
+		assert.Equal(t, &memstreamer.Event{ID: 6, CreatedAt: time.Unix(1, 2)}, <-received)
+
+		// The log goes on from there.
+		sender, err := s.NewSender(t.Context(), "orders")
+		require.NoError(t, err)
+		require.NoError(t, sender.Send(t.Context(), "next", 1, nil))
+		for _, topic := range s.Stats().Topics {
+			if topic.Topic == "orders" {
+				assert.EqualValues(t, 7, topic.LastID)
+			}
+		}
+	})
+}
+
+// TestJournalForgets opens a name again that was forgotten.
+func TestJournalForgets(t *testing.T) {
+	s := memstreamer.New()
+	open := func() journal.Cursor {
+		r, err := s.NewReceiver(t.Context(), "orders", "a")
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		return journal.Of(s).Cursor("orders", "a")
+	}
+	before := open()
+	journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1}})
+	require.NoError(t, s.Forget(t.Context(), "orders", "a"))
+	_, ok := before.Position()
+	assert.False(t, ok)
+	assert.False(t, before == open())
+}
