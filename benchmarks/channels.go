@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/baseline"
+	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
 // channels is a fan-out over one buffered channel for each receiver: what is
@@ -17,15 +17,15 @@ type channels struct {
 
 const channelBuffer = 256
 
-func newChannels() (Broker, error) {
+func newChannels() (bench.Broker, error) {
 	return &channels{byTopic: make(map[string][]chan *memstreamer.Event)}, nil
 }
 
-func (c *channels) NewSender(topic string) (Sender, error) {
+func (c *channels) NewSender(topic string) (bench.Sender, error) {
 	return channelSender{c, topic}, nil
 }
 
-func (c *channels) NewReceiver(_ context.Context, topic, _ string) (Receiver, error) {
+func (c *channels) NewReceiver(_ context.Context, topic, _ string) (bench.Receiver, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ch := make(chan *memstreamer.Event, channelBuffer)
@@ -41,8 +41,8 @@ type channelSender struct {
 }
 
 func (s channelSender) Send(ctx context.Context, n int) error {
-	foreignID, headers := baseline.Outbox[memstreamer.Header](s.topic, n)
-	event := &memstreamer.Event{ForeignID: foreignID, Type: eventType, Headers: headers}
+	foreignID, headers := bench.Outbox[memstreamer.Header](s.topic, n)
+	event := &memstreamer.Event{ForeignID: foreignID, Type: bench.EventType, Headers: headers}
 	s.channels.mu.Lock()
 	receivers := s.channels.byTopic[s.topic]
 	s.channels.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/baseline"
+	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
 const (
@@ -33,7 +33,7 @@ type jetStream struct {
 	js       jetstream.JetStream
 }
 
-func newJetStream() (_ Broker, err error) {
+func newJetStream() (_ bench.Broker, err error) {
 	j := &jetStream{}
 	defer func() {
 		if err != nil {
@@ -71,11 +71,11 @@ func newJetStream() (_ Broker, err error) {
 	return j, err
 }
 
-func (j *jetStream) NewSender(topic string) (Sender, error) {
+func (j *jetStream) NewSender(topic string) (bench.Sender, error) {
 	return jetStreamSender{j.js, topic}, nil
 }
 
-func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
+func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (bench.Receiver, error) {
 	consumer, err := j.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
 		Durable:       topic + "-" + name,
 		FilterSubject: subjectPrefix + topic,
@@ -108,8 +108,8 @@ type jetStreamSender struct {
 }
 
 func (s jetStreamSender) message(n int) *nats.Msg {
-	_, headers := baseline.Outbox[string](s.topic, n)
-	msg := &nats.Msg{Subject: subjectPrefix + s.topic, Header: make(nats.Header, len(headers)), Data: []byte{eventType}}
+	_, headers := bench.Outbox[string](s.topic, n)
+	msg := &nats.Msg{Subject: subjectPrefix + s.topic, Header: make(nats.Header, len(headers)), Data: []byte{bench.EventType}}
 	for name, value := range headers {
 		msg.Header[name] = []string{value}
 	}

@@ -2,82 +2,68 @@ package benchmarks
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func eachPeer(t *testing.T, test func(t *testing.T, peer Peer)) {
+func eachPeer(t *testing.T, test func(t *testing.T, peer Peer, s *bench.Session)) {
 	for _, peer := range Peers {
-		t.Run(peer.Name, func(t *testing.T) { test(t, peer) })
+		t.Run(peer.Name, func(t *testing.T) { test(t, peer, bench.Start(t, peer.Open)) })
 	}
 }
 
-func TestPass(t *testing.T) {
-	eachPeer(t, func(t *testing.T, peer Peer) {
-		for _, receivers := range []int{1, 8} {
-			t.Run(fmt.Sprint(receivers), func(t *testing.T) {
-				ctx, broker := openFor(t, peer)
-				err := pass(ctx, newSender(t, broker, topic), newReceivers(t, ctx, broker, topic, receivers), 2000, peer.Ordered)
-				require.NoError(t, err)
+func TestPeersPassEvents(t *testing.T) {
+	for _, receivers := range []int{1, 8} {
+		t.Run(strconv.Itoa(receivers), func(t *testing.T) {
+			eachPeer(t, func(t *testing.T, peer Peer, s *bench.Session) {
+				var all []bench.Receiver
+				for i := range receivers {
+					all = append(all, s.Receiver(bench.Topic, strconv.Itoa(i)))
+				}
+				require.NoError(t, bench.PassEvents(s.Ctx, s.Sender(bench.Topic), all, 2000, !peer.Unordered))
 			})
-		}
-	})
+		})
+	}
 }
 
 func TestTopicsAreApart(t *testing.T) {
-	eachPeer(t, func(t *testing.T, peer Peer) {
-		ctx, broker := openFor(t, peer)
-		a, b := newReceiver(t, ctx, broker, "a", "n"), newReceiver(t, ctx, broker, "b", "n")
-		require.NoError(t, newSender(t, broker, "a").Send(ctx, 1))
-		require.NoError(t, newSender(t, broker, "b").Send(ctx, 2))
-		for r, want := range map[Receiver]int{a: 1, b: 2} {
-			foreignID, _, err := r.Recv(ctx)
-			require.NoError(t, err)
-			n, err := number(foreignID)
-			require.NoError(t, err)
-			require.Equal(t, want, n)
+	eachPeer(t, func(t *testing.T, _ Peer, s *bench.Session) {
+		a, b := s.Receiver("a", "n"), s.Receiver("b", "n")
+		require.NoError(t, s.Sender("a").Send(s.Ctx, 1))
+		require.NoError(t, s.Sender("b").Send(s.Ctx, 2))
+		for r, want := range map[bench.Receiver]int{a: 1, b: 2} {
+			require.Equal(t, foreignID(want), recv(t, s, r))
 		}
 	})
 }
 
-func TestPeersThatKeepEventsReplayThem(t *testing.T) {
-	eachPeer(t, func(t *testing.T, peer Peer) {
-		const events = 100
-		ctx, broker := openFor(t, peer)
-		require.NoError(t, sendAll(ctx, newSender(t, broker, topic), events))
-		late := newReceiver(t, ctx, broker, topic, "late")
-		if !peer.Keeps {
-			sender := newSender(t, broker, topic)
-			require.NoError(t, sender.Send(ctx, events))
-			foreignID, _, err := late.Recv(ctx)
-			require.NoError(t, err)
-			n, err := number(foreignID)
-			require.NoError(t, err)
-			require.Equal(t, events, n, "the first event that was sent after it came")
-			return
+func TestLateReceivers(t *testing.T) {
+	eachPeer(t, func(t *testing.T, peer Peer, s *bench.Session) {
+		sender := s.Sender(bench.Topic)
+		require.NoError(t, sender.Send(s.Ctx, 1))
+		late := s.Receiver(bench.Topic, "late")
+		require.NoError(t, sender.Send(s.Ctx, 2))
+		if !peer.Forgets {
+			require.Equal(t, foreignID(1), recv(t, s, late))
 		}
-		require.NoError(t, pass(ctx, nothing{}, []Receiver{late}, events, peer.Ordered))
+		require.Equal(t, foreignID(2), recv(t, s, late))
 	})
 }
-
-// nothing is a Sender of what was sent before.
-type nothing struct{}
-
-func (nothing) Send(context.Context, int) error { return nil }
 
 func TestRecvEndsWithItsContext(t *testing.T) {
-	eachPeer(t, func(t *testing.T, peer Peer) {
-		ctx, broker := openFor(t, peer)
-		r := newReceiver(t, ctx, broker, topic, "n")
-		recvCtx, cancel := context.WithCancel(ctx)
+	eachPeer(t, func(t *testing.T, _ Peer, s *bench.Session) {
+		r := s.Receiver(bench.Topic, "n")
+		ctx, cancel := context.WithCancel(s.Ctx)
 		failed := make(chan error)
 		go func() {
-			_, _, err := r.Recv(recvCtx)
+			_, _, err := r.Recv(ctx)
 			failed <- err
 		}()
 		cancel()
@@ -85,37 +71,15 @@ func TestRecvEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestPassChecks(t *testing.T) {
-	ids := func(n ...string) Receiver {
-		return &scripted{n}
-	}
-	ctx := t.Context()
-	for name, test := range map[string]struct {
-		got     Receiver
-		ordered bool
-		want    string
-	}{
-		"twice":        {ids("order-1000000", "order-1000000"), false, "twice"},
-		"out of order": {ids("order-1000001", "order-1000000"), true, "want 0"},
-		"never sent":   {ids("order-1000002"), false, "not sent"},
-		"foreign":      {ids("x"), false, "no foreign ID"},
-		"too few":      {ids("order-1000000"), true, "event 1 of 2"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.ErrorContains(t, pass(ctx, nothing{}, []Receiver{test.got}, 2, test.ordered), test.want)
-		})
-	}
-	require.NoError(t, pass(ctx, nothing{}, []Receiver{ids("order-1000001", "order-1000000")}, 2, false))
+// recv receives and acks an event, and returns its foreign ID.
+func recv(t *testing.T, s *bench.Session, r bench.Receiver) string {
+	foreignID, ack, err := r.Recv(s.Ctx)
+	require.NoError(t, err)
+	require.NoError(t, ack())
+	return foreignID
 }
 
-// scripted receives what it is told to.
-type scripted struct{ foreignIDs []string }
-
-func (s *scripted) Recv(context.Context) (string, func() error, error) {
-	if len(s.foreignIDs) == 0 {
-		return "", nil, context.DeadlineExceeded
-	}
-	next := s.foreignIDs[0]
-	s.foreignIDs = s.foreignIDs[1:]
-	return next, noAck, nil
+func foreignID(n int) string {
+	id, _ := bench.Outbox[string](bench.Topic, n)
+	return id
 }

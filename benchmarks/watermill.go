@@ -7,26 +7,26 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 
-	"github.com/memstreamer/memstreamer/internal/baseline"
+	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
 const watermillModule = "github.com/ThreeDotsLabs/watermill"
 
-func newWatermill() (Broker, error) {
+func newWatermill() (bench.Broker, error) {
 	return watermill{gochannel.NewGoChannel(gochannel.Config{}, nil)}, nil
 }
 
-func newWatermillPersistent() (Broker, error) {
+func newWatermillPersistent() (bench.Broker, error) {
 	return watermill{gochannel.NewGoChannel(gochannel.Config{Persistent: true}, nil)}, nil
 }
 
 type watermill struct{ *gochannel.GoChannel }
 
-func (w watermill) NewSender(topic string) (Sender, error) {
+func (w watermill) NewSender(topic string) (bench.Sender, error) {
 	return watermillSender{w.GoChannel, topic}, nil
 }
 
-func (w watermill) NewReceiver(ctx context.Context, topic, _ string) (Receiver, error) {
+func (w watermill) NewReceiver(ctx context.Context, topic, _ string) (bench.Receiver, error) {
 	messages, err := w.Subscribe(ctx, topic)
 	return watermillReceiver(messages), err
 }
@@ -39,8 +39,8 @@ type watermillSender struct {
 // Send names the message by its foreign ID, which is cheaper than the random
 // UUID that is usual.
 func (s watermillSender) Send(_ context.Context, n int) error {
-	foreignID, headers := baseline.Outbox[string](s.topic, n)
-	msg := message.NewMessage(foreignID, []byte{eventType})
+	foreignID, headers := bench.Outbox[string](s.topic, n)
+	msg := message.NewMessage(foreignID, []byte{bench.EventType})
 	msg.Metadata = headers
 	return s.channel.Publish(s.topic, msg)
 }

@@ -1,7 +1,7 @@
-// Command report measures memstreamer and its peers, all in one run, and writes
-// what it finds to RESULTS.md, results.svg and idle.svg.
+// Command report measures memstreamer beside its peers and against its own
+// targets, all in one run.
 //
-//	go run -C benchmarks ./report
+//	go run -C benchmarks ./report -h
 //
 // It builds the benchmarks of both modules and runs each in a process of its
 // own, round by round, so that a machine that drifts is slow for all alike.
@@ -12,41 +12,85 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
+)
+
+const (
+	resultsFile = "RESULTS.md"
+	// usualRound is how long a round takes on an idle machine of two cores.
+	usualRound = 80 * time.Second
+	usualReps  = 7
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := report(ctx, os.Args[1:]); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "report:", err)
-		}
+	c, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		os.Exit(2)
+	}
+	if err := c.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
 	}
 }
 
-const resultsFile = "RESULTS.md"
+type config struct {
+	reps          int
+	quick, readme bool
+	out           string
+}
 
-func report(ctx context.Context, args []string) error {
+// parse tells what is wrong with args, or what they can be, on stderr.
+func parse(args []string, stderr io.Writer) (c config, err error) {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
-	reps := flags.Int("reps", 7, "rounds to measure; 0 measures nothing, for -readme alone")
-	quick := flags.Bool("quick", false, "one round of one operation each, to see that all of it runs: the figures mean nothing")
-	out := flags.String("o", "", "directory to write to (default that of the benchmarks module)")
-	readme := flags.Bool("readme", false, "copy the table of the written "+resultsFile+" into the README")
+	flags.SetOutput(stderr)
+	flags.IntVar(&c.reps, "reps", usualReps, "rounds to measure; 0 measures nothing, for -readme alone")
+	flags.BoolVar(&c.quick, "quick", false, "one short round, to see that all of it runs: the figures mean nothing")
+	flags.StringVar(&c.out, "o", "", "directory to write to (default a new one for temporary files)")
+	flags.BoolVar(&c.readme, "readme", false, "publish: write to the benchmarks module, and the table in short to the README too")
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, `Report measures memstreamer beside its peers and against its own targets.
+
+It writes %s, results.svg and idle.svg. All %d rounds take about %.0f minutes on
+an idle machine of two cores, which should do nothing else meanwhile.
+
+Usage: go run -C benchmarks ./report [flags]
+
+`, resultsFile, usualReps, (usualReps * usualRound).Minutes())
+		flags.PrintDefaults()
+	}
 	if err := flags.Parse(args); err != nil {
-		return err
+		return c, err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("takes flags only, not %q", flags.Arg(0))
+	switch {
+	case flags.NArg() > 0:
+		err = fmt.Errorf("takes flags only, not %q", flags.Arg(0))
+	case c.reps < 0:
+		err = fmt.Errorf("-reps is %d: it cannot be negative", c.reps)
+	case c.reps == 0 && !c.readme:
+		err = errors.New("-reps 0 does nothing without -readme")
+	case c.readme && c.quick:
+		err = errors.New("-readme does not publish a -quick run, whose figures mean nothing")
+	case c.readme && c.out != "":
+		err = errors.New("-readme writes to the benchmarks module: leave out -o")
 	}
-	if *reps < 0 {
-		return fmt.Errorf("-reps is %d: it cannot be negative", *reps)
+	if err != nil {
+		fmt.Fprintf(stderr, "report: %v (-h tells more)\n", err)
 	}
+	return c, err
+}
+
+func (c config) run(ctx context.Context) error {
 	root, err := moduleDir(ctx, "github.com/memstreamer/memstreamer")
 	if err != nil {
 		return err
@@ -55,25 +99,30 @@ func report(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *out == "" {
-		*out = module
+	if c.readme {
+		c.out = module
 	}
-
-	if *reps > 0 {
-		m := measurement{plan: plan(), rounds: *reps, progress: newProgress(os.Stderr)}
-		if *quick {
-			m.rounds, m.benchTime = 1, "1x"
+	if c.reps > 0 {
+		m := measurement{plan: plan(), rounds: c.reps, quick: c.quick, progress: newProgress(os.Stderr)}
+		if c.quick {
+			m.rounds = 1
 		}
 		found, err := m.run(ctx, map[suite]string{library: root, peers: module})
 		if err != nil {
 			return err
 		}
-		if err := write(*out, found); err != nil {
+		if c.out == "" {
+			if c.out, err = os.MkdirTemp("", "memstreamer-report-"); err != nil {
+				return err
+			}
+		}
+		if err := write(c.out, found); err != nil {
 			return err
 		}
+		fmt.Println("wrote", filepath.Join(c.out, resultsFile))
 	}
-	if *readme {
-		return copyTable(filepath.Join(*out, resultsFile), filepath.Join(root, "README.md"))
+	if c.readme {
+		return copyTable(filepath.Join(c.out, resultsFile), filepath.Join(root, "README.md"))
 	}
 	return nil
 }

@@ -7,11 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
-
-	"github.com/memstreamer/memstreamer/benchmarks"
 )
 
 // suite is a package with benchmarks.
@@ -29,58 +29,15 @@ type benchmark struct {
 	time  string // of -test.benchtime
 }
 
-// plan is what a round runs, in this order.
-func plan() []benchmark {
-	const (
-		window = "1x" // the benchmark has a fixed size
-		short  = "500ms"
-	)
-	var all []benchmark
-	add := func(s suite, time string, names ...string) {
-		for _, name := range names {
-			all = append(all, benchmark{s, name, time})
-		}
-	}
-	add(library, short,
-		"Handoff/ours", "Handoff/plain", "Handoff/as", "Handoff/cond",
-		"HandoffBesideIdle/0", "HandoffBesideIdle/100", "HandoffBesideIdle/10000",
-		"HandoffBesideIdle/plain/0", "HandoffBesideIdle/plain/100", "HandoffBesideIdle/plain/10000",
-		"Recv/ours", "Recv/plain",
-		"Send/ours", "Send/plain", "Send/parallel",
-		"SendFanout/1", "SendFanout/8", "SendFanout/64",
-		"SparseTopic/1", "SparseTopic/1000",
-		"Open",
-	)
-	add(library, window, "Retained/ours", "Retained/plain")
-	for _, receivers := range parked {
-		add(library, window, fmt.Sprintf("Idle/park/%d", receivers))
-	}
-	for _, receivers := range spinning {
-		add(library, window, fmt.Sprintf("Idle/spin/%d", receivers))
-	}
-	// The bar for these is over two seconds.
-	add(library, "4x", "Idle/park/0", "Idle/park/10000")
-	for _, peer := range benchmarks.Peers {
-		add(peers, short, "Handoff/"+peer.Name)
-		add(peers, window, "Pass/1to1/"+peer.Name, "Pass/1to8/"+peer.Name, "Idle/"+peer.Name)
-		if peer.Keeps {
-			add(peers, window, "Retained/"+peer.Name)
-		}
-	}
-	return all
+func idleBench(receivers int, streamer string) string {
+	return fmt.Sprintf("Idle/receivers=%d/streamer=%s", receivers, streamer)
 }
 
-// The receivers of Idle.
-var (
-	parked   = []int{1, 8, 100}
-	spinning = []int{1, 2, 8, 100}
-)
-
 type measurement struct {
-	plan      []benchmark
-	rounds    int
-	benchTime string // for all benchmarks, where it is set
-	progress  *progress
+	plan     []benchmark
+	rounds   int
+	quick    bool
+	progress *progress
 }
 
 // run measures the suites, whose packages are in dirs.
@@ -102,31 +59,35 @@ func (m measurement) run(ctx context.Context, dirs map[suite]string) (*results, 
 	}
 
 	found := newResults(m.rounds)
+	found.quick = m.quick
+	m.progress.start(m.rounds)
 	for round := range m.rounds {
 		for i, b := range m.plan {
-			m.progress.step(round*len(m.plan)+i, m.rounds*len(m.plan), "round %d of %d: %s %s", round+1, m.rounds, b.suite, b.name)
-			if m.benchTime != "" {
-				b.time = m.benchTime
+			m.progress.step(round, i, len(m.plan), b)
+			args := []string{"-test.run=^$", "-test.bench=" + b.pattern(), "-test.benchtime=" + b.time, "-test.timeout=5m"}
+			if m.quick {
+				args = append(args, "-test.benchtime=1x", "-test.short")
 			}
-			cmd := exec.CommandContext(ctx, binaries[b.suite],
-				"-test.run=^$", "-test.bench="+b.pattern(), "-test.benchtime="+b.time, "-test.timeout=5m")
+			cmd := exec.CommandContext(ctx, binaries[b.suite], args...)
 			cmd.Dir = tmp
 			output, err := cmd.CombinedOutput()
+			if err == nil {
+				err = found.add(b, output)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w\n%s", b.suite, b.name, err, output)
 			}
-			if err := found.add(b, output); err != nil {
-				return nil, fmt.Errorf("%s %s: %w\n%s", b.suite, b.name, err, output)
-			}
 		}
+		// Back and forth, so that what comes first does so only every other round.
+		slices.Reverse(m.plan)
 	}
-	m.progress.done()
+	found.took = m.progress.done()
 	return found, nil
 }
 
 // pattern matches b alone.
 func (b benchmark) pattern() string {
-	return "^Benchmark" + strings.ReplaceAll(b.name, "/", "$/^") + "$"
+	return "^Benchmark" + strings.ReplaceAll(regexp.QuoteMeta(b.name), "/", "$/^") + "$"
 }
 
 // add reads what a run of b has printed.

@@ -45,14 +45,19 @@ func drawHandoff(file string, r *results) error {
 	}
 	var rows []row
 	for _, peer := range benchmarks.Peers {
-		rows = append(rows, row{peer, r.of(peers, "Handoff/"+peer.Name, seconds)})
+		rows = append(rows, row{peer, r.of(peers, "Handoff/peer="+peer.Name, seconds)})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(b.time.median(), a.time.median()) })
 
-	p := newPlot("A hand-off, there and back",
-		fmt.Sprintf("time, on a log scale: the median of %s, and their range", count(r.rounds, "round")), "")
+	p := newPlot(r, "Time of a hand-off, there and back: lower is better",
+		fmt.Sprintf("on a log scale: the median of %s, and their range", count(r.rounds, "round")), "")
+	from := math.Inf(1) // the power of ten below the fastest
+	var to float64
+	for _, row := range rows {
+		from = min(from, math.Pow(10, math.Floor(math.Log10(row.time.min()))))
+		to = max(to, 1.2*row.time.max())
+	}
 	var names []string
-	fastest, slowest := rows[len(rows)-1].time.min(), rows[0].time.max()
 	for i, row := range rows {
 		names = append(names, row.peer.Title)
 		hue := grey
@@ -68,15 +73,15 @@ func drawHandoff(file string, r *results) error {
 		if err != nil {
 			return err
 		}
-		label, err := labels(hue, text.XLeft, plotter.XYLabels{
-			XYs:    plotter.XYs{{X: row.time.max(), Y: y}},
+		label, err := labels(hue, text.XCenter, plotter.XYLabels{
+			XYs:    plotter.XYs{{X: row.time.median(), Y: y}},
 			Labels: []string{duration(row.time.median())},
 		})
 		if err != nil {
 			return err
 		}
-		label.Offset = vg.Point{X: 9, Y: 1}
-		guide, err := line(faint, 0.5, plotter.XYs{{X: fastest / 2, Y: y}, {X: row.time.min(), Y: y}})
+		label.Offset = vg.Point{Y: 11}
+		guide, err := line(faint, 0.5, plotter.XYs{{X: from, Y: y}, {X: to, Y: y}})
 		if err != nil {
 			return err
 		}
@@ -84,21 +89,21 @@ func drawHandoff(file string, r *results) error {
 	}
 	p.X.Scale = plot.LogScale{}
 	p.X.Tick.Marker = decades(tickTime)
-	p.X.Min, p.X.Max = fastest/2, slowest*3
+	p.X.Min, p.X.Max = from, to
 	p.NominalY(names...)
 	p.Y.Tick.Label.Font.Size = textSize
-	p.Y.Min, p.Y.Max = -0.6, float64(len(rows))-0.4
+	p.Y.Min, p.Y.Max = -0.6, float64(len(rows))-0.3
 	return save(file, p, 9*vg.Centimeter)
 }
 
 // drawIdle draws the cores that receivers use to wait, by how many they are.
 func drawIdle(file string, r *results) error {
-	p := newPlot("Cores used by receivers that wait for an event", "receivers, on a log scale", "cores")
+	p := newPlot(r, "Cores used by receivers that wait for an event", "receivers, on a log scale", "cores")
 	// The label goes right of the last point where there is room, else above it.
-	curve := func(how, label string, hue color.Color, align text.XAlignment, offset vg.Point, receivers []int) error {
+	curve := func(streamer, label string, hue color.Color, align text.XAlignment, offset vg.Point, receivers []int) error {
 		var points plotter.XYs
 		for _, n := range receivers {
-			points = append(points, plotter.XY{X: float64(n), Y: r.of(library, fmt.Sprintf("Idle/%s/%d", how, n), cores).median()})
+			points = append(points, plotter.XY{X: float64(n), Y: r.of(library, idleBench(n, streamer), cores).median()})
 		}
 		joined, err := line(hue, 2, points)
 		if err != nil {
@@ -120,18 +125,18 @@ func drawIdle(file string, r *results) error {
 		p.Add(joined, marks, name)
 		return nil
 	}
-	all := float64(runtime.NumCPU())
-	for n := range runtime.NumCPU() {
+	all := float64(runtime.GOMAXPROCS(0))
+	for n := range runtime.GOMAXPROCS(0) {
 		level, err := line(faint, 0.5, plotter.XYs{{X: 0.7, Y: float64(n + 1)}, {X: 15_000, Y: float64(n + 1)}})
 		if err != nil {
 			return err
 		}
 		p.Add(level)
 	}
-	if err := curve("spin", "polling", red, text.XLeft, vg.Point{X: 9, Y: 1}, spinning); err != nil {
+	if err := curve("polling", "polling", red, text.XLeft, vg.Point{X: 9, Y: 1}, spinning); err != nil {
 		return err
 	}
-	if err := curve("park", "parked in memstreamer", blue, text.XRight, vg.Point{Y: 12}, append(slices.Clone(parked), 10_000)); err != nil {
+	if err := curve("memstreamer", "parked in memstreamer", blue, text.XRight, vg.Point{Y: 12}, append(slices.Clone(parked), 10_000)); err != nil {
 		return err
 	}
 	p.X.Scale = plot.LogScale{}
@@ -139,7 +144,7 @@ func drawIdle(file string, r *results) error {
 	p.X.Min, p.X.Max = 0.7, 15_000
 	p.Y.Min, p.Y.Max = 0, all*1.2
 	p.Y.Tick.Marker = plot.TickerFunc(func(float64, float64) (ticks []plot.Tick) {
-		for n := range runtime.NumCPU() + 1 {
+		for n := range runtime.GOMAXPROCS(0) + 1 {
 			ticks = append(ticks, plot.Tick{Value: float64(n), Label: fmt.Sprint(n)})
 		}
 		return ticks
@@ -147,7 +152,10 @@ func drawIdle(file string, r *results) error {
 	return save(file, p, 9*vg.Centimeter)
 }
 
-func newPlot(title, x, y string) *plot.Plot {
+func newPlot(r *results, title, x, y string) *plot.Plot {
+	if r.quick {
+		title = quickNote
+	}
 	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y

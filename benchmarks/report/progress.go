@@ -11,8 +11,11 @@ import (
 type progress struct {
 	out      *os.File
 	terminal bool
-	started  time.Time
 	said     time.Time
+
+	started time.Time
+	rounds  int
+	round   time.Duration // how long one takes
 }
 
 func newProgress(out *os.File) *progress {
@@ -33,21 +36,26 @@ func (p *progress) say(format string, args ...any) {
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
-// step says what is next after done of total equal steps.
-func (p *progress) step(done, total int, format string, args ...any) {
-	if done == 0 {
-		p.started = time.Now()
-	}
-	left := "?"
-	if done > 0 {
-		left = (time.Since(p.started) / time.Duration(done) * time.Duration(total-done)).Round(time.Second).String()
-	}
-	p.say("%3d%%, %s left: %s", 100*done/total, left, fmt.Sprintf(format, args...))
+func (p *progress) start(rounds int) {
+	p.started, p.rounds, p.round = time.Now(), rounds, usualRound
 }
 
-func (p *progress) done() {
+// step says that b is next, the ith of as many of a round.
+func (p *progress) step(round, i, benchmarks int, b benchmark) {
+	passed := time.Since(p.started)
+	if round > 0 && i == 0 {
+		p.round = passed / time.Duration(round)
+	}
+	left := max(0, time.Duration(p.rounds)*p.round-passed)
+	p.say("round %d of %d, %d of %d, about %v left: %s", round+1, p.rounds, i+1, benchmarks, left.Round(time.Second), b.name)
+}
+
+// done returns how long it took.
+func (p *progress) done() time.Duration {
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
-	fmt.Fprintf(p.out, "measured in %s\n", time.Since(p.started).Round(time.Second))
+	took := time.Since(p.started).Round(time.Second)
+	fmt.Fprintln(p.out, "measured in", took)
+	return took
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/xml"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,16 +16,13 @@ import (
 func TestMeasures(t *testing.T) {
 	root, err := moduleDir(t.Context(), "github.com/memstreamer/memstreamer")
 	require.NoError(t, err)
-	m := measurement{rounds: 2, progress: newProgress(os.Stderr)}
-
-	m.plan = []benchmark{{library, "Open", "3x"}, {library, "Send/ours", "3x"}}
+	send := benchmark{library, "Send/streamer=memstreamer+retention", "3x"}
+	m := measurement{rounds: 2, progress: newProgress(os.Stderr), plan: []benchmark{{library, "Outbox", "3x"}, send}}
 	found, err := m.run(t.Context(), map[suite]string{library: root})
 	require.NoError(t, err)
 	assert.NotEmpty(t, found.cpu)
-	for _, b := range m.plan {
-		for _, unit := range []string{seconds, bytesPerOp, allocs} {
-			assert.Positive(t, found.of(library, b.name, unit).min(), "%s %s", b.name, unit)
-		}
+	for _, unit := range []string{seconds, cpu} {
+		assert.Positive(t, found.of(library, send.name, unit).min(), unit)
 	}
 
 	m.plan = []benchmark{{library, "NoSuch", "1x"}}
@@ -37,7 +36,7 @@ func invented(given map[figure]sample) *results {
 	r := newResults(3)
 	r.cpu = "A processor"
 	for _, b := range plan() {
-		for _, unit := range []string{seconds, bytesPerOp, allocs, cores, bytesEach, eventRate} {
+		for _, unit := range []string{seconds, cpu, worst, cores, bytesEach, eventRate} {
 			key := figure{b.suite, b.name, unit}
 			r.values[key] = sample{9e-6, 10e-6, 12e-6}
 			if values, ok := given[key]; ok {
@@ -49,24 +48,46 @@ func invented(given map[figure]sample) *results {
 }
 
 func TestVerdicts(t *testing.T) {
-	r := invented(map[figure]sample{
-		{library, "Handoff/as", seconds}:      {18e-6, 10e-6, 12e-6}, // 2, 1 and 1 times
-		{library, "Recv/ours", seconds}:       {3e-6, 4e-6, 9e-6},
-		{peers, "Handoff/jetstream", seconds}: {1, 1, 1},
-	})
-	text := markdown(r)
-	assert.Contains(t, text, "| hand-off through As | direct, 10.0 µs | 12.0 µs | 1.00× ±50% | 1.05× | met |")
-	assert.Contains(t, text, "| Recv and Ack of a backlog | plain parking, 10.0 µs | 4.00 µs | 0.40× ±52% | 0.40× | met |")
-	assert.Contains(t, text, "| hand-off | plain parking, 10.0 µs | 10.0 µs | 1.00× ±0% | 0.90× | missed |")
-	assert.Contains(t, text, "| hand-off | NATS JetStream, in process, 1.00 s | 10.0 µs | 0.000× ±15% | 0.050× | met |")
-	assert.Contains(t, text, "| CPU of 10,000 parked receivers | none, 0.0000 cores | 0.0000 cores |  | 0.001 cores | met |")
+	text := markdown(invented(map[figure]sample{
+		{library, "Recv/streamer=memstreamer", cpu}:                             {3e-6, 5e-6, 9e-6},
+		{library, "Recv/streamer=memstreamer+retention", cpu}:                   {3e-6, 6e-6, 9e-6},
+		{library, "Pass/receivers=1/streamer=memstreamer", eventRate}:           {6e5, 8e5, 1e6},
+		{library, "Pass/receivers=1/streamer=memstreamer+retention", eventRate}: {6e5, 7e5, 1e6},
+		{library, "Pass/receivers=1/streamer=polling", eventRate}:               {1e6, 7e5, 1e6},
+		{peers, "Handoff/peer=jetstream", seconds}:                              {1, 1, 1},
+		{library, "Sweep", worst}:                                               {31e-6, 31e-6, 31e-6},
+	}))
+	for _, row := range []string{
+		"| CPU of Send | plain parking, 10.0 µs | 10.0 µs | 1.00× ±0% | 1.00× | ≤ 0.85× | missed |",
+		"| CPU of Recv and Ack | plain parking, 10.0 µs | 5.00 µs | 0.50× ±42% | 0.60× | ≤ 0.50× | missed with retention |",
+		"| events a second, 1 → 1 | polling, 1000k/s | 800k/s | 1.00× ±27% | 1.00× | ≥ 1.00× | met |",
+		"| hand-off | JetStream in process, 1.00 s | 10.0 µs | 0.000× ±15% |  | ≤ 0.060× | met |",
+		"| cores of 10,000 parked receivers |  | 0.0000 |  | 0.0000 | ≤ 0.0010 | met |",
+		"| worst single call, 1,000,000 events expired |  |  |  | 31.0 µs | ≤ 31.0 µs | met |",
+	} {
+		assert.Contains(t, text, row)
+	}
 	assert.Contains(t, text, "A processor, ")
+	// A test's build information has no dependencies.
+	assert.Contains(t, text, "- Watermill GoChannel (watermill ")
+	assert.NotContains(t, text, quickNote)
 }
 
-func TestTableNamesEachPeersVersion(t *testing.T) {
-	// A test's build information has no dependencies.
-	assert.Contains(t, peersTable(invented(nil)), "<br>watermill ")
-	assert.Contains(t, peersTable(invented(nil)), "<br>nats-server ")
+func TestQuickRunsSaySo(t *testing.T) {
+	r := invented(nil)
+	r.quick = true
+	assert.Regexp(t, `\A# Results\n\n\*\*`+quickNote, markdown(r))
+}
+
+func TestSummaryExplainsEachPeer(t *testing.T) {
+	text := summary(invented(map[figure]sample{
+		{peers, "Pass/receivers=1/peer=parking", eventRate}: {4e5, 4e5, 4e5},
+		{peers, "Retained/peer=parking", bytesEach}:         {491, 491, 491},
+	}))
+	assert.Contains(t, text, "| plain parking | 10.0 µs | 10.0 µs | 400k/s | 491 B |\n")
+	assert.Contains(t, text, " | keeps none |\n")
+	assert.Contains(t, text, "\n- plain parking: one cond, a goroutine a Recv, the sender's map shared: what the simplest fix is\n")
+	assert.NotContains(t, text, "Persistent")
 }
 
 func TestSample(t *testing.T) {
@@ -84,7 +105,7 @@ func TestFiguresAreForPeople(t *testing.T) {
 	assert.Equal(t, []string{"0.0004", "1.97"}, []string{coresUsed(0.00041), coresUsed(1.968)})
 	assert.Equal(t, []string{"0.031×", "0.33×", "1.05×", "12×", "1,234×"},
 		[]string{times(0.0312), times(0.331), times(1.05), times(12.4), times(1234.4)})
-	assert.Equal(t, "321k/s", rate(321_472))
+	assert.Equal(t, "321k/s", show(eventRate, 321_472))
 }
 
 func TestDraws(t *testing.T) {
@@ -95,7 +116,7 @@ func TestDraws(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, write(dir, invented(given)))
 	for name, words := range map[string][]string{
-		"results.svg": {"memstreamer", "NATS JetStream, in process"},
+		"results.svg": {"memstreamer", "JetStream in process", "lower is better"},
 		"idle.svg":    {"parked in memstreamer: 0.0000 cores for 10,000", "polling"},
 	} {
 		svg, err := os.ReadFile(filepath.Join(dir, name))
@@ -139,13 +160,26 @@ func TestCopyTable(t *testing.T) {
 	require.ErrorIs(t, copyTable(filepath.Join(dir, "none"), to), os.ErrNotExist)
 }
 
-func TestBadFlags(t *testing.T) {
+func TestFlags(t *testing.T) {
 	for want, args := range map[string][]string{
-		"-reps is -1":      {"-reps", "-1"},
-		`not "results.md"`: {"results.md"},
+		"-reps is -1":          {"-reps", "-1"},
+		"not \"results.md\"":   {"results.md"},
+		"without -readme":      {"-reps", "0"},
+		"does not publish":     {"-quick", "-readme"},
+		"leave out -o":         {"-readme", "-o", "x"},
+		"not defined: -nosuch": {"-nosuch"},
 	} {
-		require.ErrorContains(t, report(t.Context(), args), want)
+		var said strings.Builder
+		_, err := parse(args, &said)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, flag.ErrHelp)
+		require.Contains(t, said.String(), want)
 	}
+	var said strings.Builder
+	_, err := parse([]string{"-h"}, &said)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	require.Regexp(t, `^Report measures`, said.String())
+	require.NotContains(t, said.String(), os.Args[0])
 }
 
 func TestPlanHasNothingTwice(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // figure names what a benchmark measures in one unit.
@@ -16,17 +17,19 @@ type figure struct {
 
 // The units, as benchfmt names them.
 const (
-	seconds    = "sec/op"
-	bytesPerOp = "B/op"
-	allocs     = "allocs/op"
-	cores      = "cores"
-	bytesEach  = "B/event"
-	eventRate  = "events/s"
+	seconds   = "sec/op"
+	cpu       = "cpu-sec/op"
+	worst     = "max-sec"
+	cores     = "cores"
+	bytesEach = "B/event"
+	eventRate = "events/s"
 )
 
 // results has one value of each figure from each round.
 type results struct {
 	rounds int
+	quick  bool
+	took   time.Duration
 	cpu    string
 	values map[figure]sample
 }
@@ -77,7 +80,18 @@ func (s sample) over(t sample) sample {
 	return ratios
 }
 
-// The following write figures for people: three digits where there are as many.
+// show writes a figure for people: three digits where there are as many.
+func show(unit string, v float64) string {
+	switch unit {
+	case cores:
+		return coresUsed(v)
+	case bytesEach:
+		return digits(v) + " B"
+	case eventRate:
+		return digits(v/1e3) + "k/s"
+	}
+	return duration(v)
+}
 
 func duration(sec float64) string {
 	switch {
@@ -90,10 +104,6 @@ func duration(sec float64) string {
 	}
 	return digits(sec) + " s"
 }
-
-func rate(perSecond float64) string { return digits(perSecond/1e3) + "k/s" }
-
-func size(n float64) string { return digits(n) + " B" }
 
 func coresUsed(n float64) string {
 	if n < 0.1 {

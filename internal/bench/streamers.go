@@ -1,16 +1,29 @@
-package benchmarks
+package bench
 
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/baseline"
 )
 
-func newOurs() (Broker, error)    { return streamer{memstreamer.New()}, nil }
-func newParking() (Broker, error) { return streamer{baseline.NewParking()}, nil }
-func newPolling() (Broker, error) { return streamer{baseline.NewPolling()}, nil }
+// Memstreamer keeps everything.
+func Memstreamer() (Broker, error) { return streamer{memstreamer.New()}, nil }
+
+// Retaining is memstreamer with a retention of period.
+func Retaining(period time.Duration) Open {
+	return func() (Broker, error) {
+		return streamer{memstreamer.New(memstreamer.WithRetention(period))}, nil
+	}
+}
+
+// Parking is plain parking.
+func Parking() (Broker, error) { return streamer{baseline.NewParking()}, nil }
+
+// Polling spins.
+func Polling() (Broker, error) { return streamer{baseline.NewPolling()}, nil }
 
 // streamer is an EventStreamer as a Broker.
 type streamer struct{ memstreamer.EventStreamer }
@@ -33,8 +46,8 @@ type streamSender struct {
 }
 
 func (s streamSender) Send(ctx context.Context, n int) error {
-	foreignID, headers := baseline.Outbox[memstreamer.Header](s.topic, n)
-	return s.EventSender.Send(ctx, foreignID, eventType, headers)
+	foreignID, headers := Outbox[memstreamer.Header](s.topic, n)
+	return s.EventSender.Send(ctx, foreignID, EventType, headers)
 }
 
 type streamReceiver struct{ memstreamer.EventReceiver }

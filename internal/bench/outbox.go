@@ -1,4 +1,4 @@
-package baseline
+package bench
 
 import (
 	"encoding/binary"
@@ -8,12 +8,15 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
+// firstOrder is the number of the first foreign ID, so that all are of one length.
+const firstOrder = 1_000_000
+
 // Outbox returns the foreign ID and the six headers that an engine's outbox
 // sends with its nth event, with values of their real lengths. Like an outbox,
 // which reads them from a record each time, it makes the map and the values
 // that are an event's own afresh.
 func Outbox[H ~string](topic string, n int) (foreignID string, headers map[H]string) {
-	foreignID = "order-" + strconv.Itoa(1_000_000+n)
+	foreignID = "order-" + strconv.Itoa(firstOrder+n)
 	return foreignID, map[H]string{
 		H(memstreamer.HeaderWorkflowName):  "order-fulfilment",
 		H(memstreamer.HeaderForeignID):     foreignID,

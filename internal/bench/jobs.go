@@ -1,0 +1,193 @@
+package bench
+
+import (
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Job is a benchmark of whatever Open opens.
+type Job func(b *testing.B, open Open)
+
+const (
+	// backlog is how many events the jobs keep that keep some.
+	backlog = 100_000
+	// passed is how many Pass sends.
+	passed = 50_000
+)
+
+// Handoff passes an event there and back: Send on one topic, where a waiting
+// receiver takes and acks it and sends one on a second topic, where a waiting
+// receiver takes and acks that.
+func Handoff(b *testing.B, open Open) {
+	handoff(b, Start(b, open))
+}
+
+func handoff(b *testing.B, s *Session) {
+	b.Helper()
+	there, back := s.Sender("there"), s.Sender("back")
+	onThere, onBack := s.Receiver("there", "n"), s.Receiver("back", "n")
+	defer s.echo(onThere, back)()
+	defer s.End()
+	m := newMeter(b)
+	for n := 0; b.Loop(); n++ {
+		failOn(b, there.Send(s.Ctx, n))
+		failOn(b, Take(s.Ctx, onBack))
+	}
+	m.report()
+}
+
+// HandoffBesideBusy is Handoff while twice as many goroutines compute as there
+// are processors, as the steps of an engine do. The time is a mean, over
+// hand-offs that take microseconds and some that wait for a time slice.
+func HandoffBesideBusy(b *testing.B, open Open) {
+	var stop atomic.Bool
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer stop.Store(true)
+	s := Start(b, open)
+	for range 2 * runtime.GOMAXPROCS(0) {
+		busy.Go(func() {
+			for x := uint64(1); !stop.Load() && x != 0; {
+				x = x*6364136223846793005 + 1442695040888963407
+			}
+		})
+	}
+	handoff(b, s)
+}
+
+// HandoffBesideParked is Handoff while receivers wait on as many other topics.
+func HandoffBesideParked(receivers int) Job {
+	return func(b *testing.B, open Open) {
+		s := Start(b, open)
+		defer s.idle(receivers)()
+		settle()
+		handoff(b, s)
+	}
+}
+
+// Idle waits: an operation is half a second in which receivers wait, each on a
+// topic of its own. The figure to read is cores, the processor time of the
+// process over the time that passes.
+func Idle(receivers int) Job {
+	return func(b *testing.B, open Open) {
+		s := Start(b, open)
+		defer s.idle(receivers)()
+		settle()
+		m := newMeter(b)
+		for b.Loop() {
+			time.Sleep(time.Second / 2)
+		}
+		b.ReportMetric(float64(m.total())/float64(b.Elapsed()), "cores")
+	}
+}
+
+// idle has receivers wait. What it returns ends the session, and them.
+func (s *Session) idle(receivers int) (end func()) {
+	s.tb.Helper()
+	var started, done sync.WaitGroup
+	for i := range receivers {
+		r := s.Receiver("idle-"+strconv.Itoa(i), "n")
+		started.Add(1)
+		done.Go(func() {
+			started.Done()
+			if _, _, err := r.Recv(s.Ctx); !s.Ended() {
+				s.tb.Errorf("an idle receiver returned: %v", err)
+			}
+		})
+	}
+	started.Wait()
+	return func() {
+		s.End()
+		done.Wait()
+	}
+}
+
+// Send sends, with no receiver. A broker is given up after a while, to bound
+// what a long run keeps.
+func Send(b *testing.B, open Open) {
+	s := Start(b, open)
+	sender := s.Sender(Topic)
+	m := newMeter(b)
+	for n := 1; b.Loop(); n++ {
+		failOn(b, sender.Send(s.Ctx, n))
+		if n%backlog == 0 {
+			s.End()
+			s = Start(b, open)
+			sender = s.Sender(Topic)
+		}
+	}
+	m.report()
+}
+
+// Recv takes and acks the events of a backlog, again and again by receivers of
+// fresh names.
+func Recv(b *testing.B, open Open) {
+	s := Start(b, open)
+	failOn(b, SendAll(s.Ctx, s.Sender(Topic), backlog))
+	receiver := s.Receiver(Topic, "0")
+	m := newMeter(b)
+	for n := 1; b.Loop(); n++ {
+		failOn(b, Take(s.Ctx, receiver))
+		if n%backlog == 0 {
+			receiver = s.Receiver(Topic, strconv.Itoa(n))
+		}
+	}
+	m.report()
+}
+
+// Pass is the throughput of one sender: an operation passes 50,000 events to
+// each receiver, which acks them all. An event that reaches eight receivers
+// counts once in events/s.
+func Pass(receivers int, ordered bool) Job {
+	return func(b *testing.B, open Open) {
+		m := newMeter(b)
+		for b.Loop() {
+			var s *Session
+			var all []Receiver
+			m.pause(func() {
+				s = Start(b, open)
+				for i := range receivers {
+					all = append(all, s.Receiver(Topic, strconv.Itoa(i)))
+				}
+			})
+			failOn(b, PassEvents(s.Ctx, s.Sender(Topic), all, passed, ordered))
+			m.pause(s.End)
+		}
+		m.report()
+		b.ReportMetric(float64(passed*b.N)/b.Elapsed().Seconds(), "events/s")
+	}
+}
+
+// Retained keeps 100,000 events that nobody reads. The figure to read is
+// B/event, the live heap that they take beyond that of the empty broker.
+func Retained(b *testing.B, open Open) {
+	var retained int64
+	b.ReportAllocs()
+	for b.Loop() {
+		s := Start(b, open)
+		sender := s.Sender(Topic)
+		empty := LiveHeap()
+		failOn(b, SendAll(s.Ctx, sender, backlog))
+		retained = LiveHeap() - empty
+		s.End()
+	}
+	b.ReportMetric(float64(retained)/backlog, "B/event")
+}
+
+// Collection is one garbage collection while the broker keeps events. The
+// figure to read is cpu-ns/op.
+func Collection(events int) Job {
+	return func(b *testing.B, open Open) {
+		s := Start(b, open)
+		failOn(b, SendAll(s.Ctx, s.Sender(Topic), events))
+		m := newMeter(b)
+		for b.Loop() {
+			runtime.GC()
+		}
+		m.report()
+	}
+}
