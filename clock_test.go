@@ -1,26 +1,18 @@
 package memstreamer_test
 
 import (
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// steppedClock stands still until it is stepped.
-type steppedClock struct {
-	mu  sync.Mutex
-	now time.Time
+// steppedClock stands still until it is stepped. It holds nanoseconds.
+type steppedClock struct{ now atomic.Int64 }
+
+func newSteppedClock() *steppedClock {
+	c := new(steppedClock)
+	c.Step(1e6 * time.Second)
+	return c
 }
 
-func newSteppedClock() *steppedClock { return &steppedClock{now: time.Unix(1_000_000, 0)} }
-
-func (c *steppedClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *steppedClock) Step(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func (c *steppedClock) Now() time.Time       { return time.Unix(0, c.now.Load()) }
+func (c *steppedClock) Step(d time.Duration) { c.now.Add(int64(d)) }

@@ -2,7 +2,6 @@ package memstreamer_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"runtime"
 	"slices"
@@ -12,101 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/bench"
 )
-
-var heapEvents = flag.Int("heap-events", 300_000, "how many events TestTheHeapIsFlat sends")
-
-// benchClock stands still until it is stepped. It holds nanoseconds.
-type benchClock struct{ now atomic.Int64 }
-
-func (c *benchClock) Now() time.Time       { return time.Unix(0, c.now.Load()) }
-func (c *benchClock) Step(d time.Duration) { c.now.Add(int64(d)) }
-
-// newBenchRetaining returns a streamer with a retention of one hour of clock.
-func newBenchRetaining() (s *memstreamer.StreamConstructor, clock *benchClock) {
-	clock = new(benchClock)
-	return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour)), clock
-}
-
-func benchSender(tb testing.TB, s *memstreamer.StreamConstructor, topic string) memstreamer.EventSender {
-	sender, err := s.NewSender(tb.Context(), topic)
-	failOn(tb, err)
-	return sender
-}
-
-func benchReceiver(tb testing.TB, s *memstreamer.StreamConstructor, topic, name string) memstreamer.EventReceiver {
-	receiver, err := s.NewReceiver(tb.Context(), topic, name)
-	failOn(tb, err)
-	return receiver
-}
-
-// A daemon sends to 50 topics and has acking receivers on all but one of them.
-// For every hundredth event it opens a name that was never used, which acks one
-// event, closes and does not come back. An event is kept for a period, and one
-// that such a name has not acked until that name is forgotten, a period later.
-// Once that is so, the heap has to stay as it is. The long form of the
-// test:
-//
-//	go test -v -run TestTheHeapIsFlat -heap-events 10000000 .
-func TestTheHeapIsFlat(t *testing.T) {
-	const topics, periods, settled = 50, 20, 4
-	perPeriod := *heapEvents / periods
-	s, clock := newBenchRetaining()
-	senders := make([]memstreamer.EventSender, topics)
-	receivers := make([]memstreamer.EventReceiver, topics)
-	for i := range topics {
-		senders[i] = benchSender(t, s, strconv.Itoa(i))
-		if i > 0 {
-			receivers[i] = benchReceiver(t, s, strconv.Itoa(i), "step")
-		}
-	}
-	headers := map[memstreamer.Header]string{
-		memstreamer.HeaderWorkflowName: "orders", memstreamer.HeaderRunID: "0198c6a1-7f0e-7d1a-a5b4-7a0c9d3f1e52",
-	}
-	takeOne := func(r memstreamer.EventReceiver) {
-		_, ack, err := r.Recv(t.Context())
-		failOn(t, err)
-		failOn(t, ack())
-	}
-	before := bench.LiveHeap()
-	var steady int64
-	for period := 1; period <= periods; period++ {
-		for i := range perPeriod {
-			topic := i % topics
-			failOn(t, senders[topic].Send(t.Context(), "7", 1, headers))
-			if receivers[topic] != nil {
-				takeOne(receivers[topic])
-			}
-			if i%100 == 0 {
-				fresh := benchReceiver(t, s, strconv.Itoa(topic), fmt.Sprint("run ", period, " ", i))
-				takeOne(fresh)
-				failOn(t, fresh.Close())
-			}
-			clock.Step(time.Hour / time.Duration(perPeriod))
-		}
-		inUse := bench.LiveHeap() - before
-		t.Logf("after %8d events: %6.2f MB", period*perPeriod, float64(inUse)/1e6)
-		if period <= settled {
-			steady = max(steady, inUse)
-			continue
-		}
-		// A log gives its memory back by tens of KB.
-		require.Less(t, inUse, steady+steady/4+topics*32<<10, "bytes in use after period %d", period)
-	}
-	// All this while, the streamer had something to give back.
-	stats := s.Stats()
-	retained := 0
-	for _, topic := range stats.Topics {
-		retained += topic.Retained
-	}
-	require.Positive(t, retained)
-	require.LessOrEqual(t, retained, 2*perPeriod+topics)
-	require.LessOrEqual(t, len(stats.Receivers), perPeriod/100+topics+1)
-}
 
 // BenchmarkSweep times single calls of a streamer in which a million events have
 // expired at once, half of them on one topic and half on 5,000 with ten closed
@@ -123,9 +30,9 @@ func BenchmarkSweep(b *testing.B) {
 	for b.Loop() {
 		for range 3 {
 			empty := bench.LiveHeap()
-			s, clock := newBenchRetaining()
+			s, clock := newRetaining()
 			expire(b, s, clock, events)
-			sender, receiver := benchSender(b, s, "busy"), benchReceiver(b, s, "busy", "step")
+			sender, receiver := newSender(b, s, "busy"), newReceiver(b, s, "busy", "step")
 			runtime.GC()
 			for i := range calls {
 				var ack memstreamer.Ack
@@ -172,15 +79,15 @@ func BenchmarkSweep(b *testing.B) {
 }
 
 // expire leaves events and closed names behind, all of them expired.
-func expire(b *testing.B, s *memstreamer.StreamConstructor, clock *benchClock, events int) {
+func expire(b *testing.B, s *memstreamer.StreamConstructor, clock *steppedClock, events int) {
 	leave := func(topic string, events int) {
-		sender := benchSender(b, s, topic)
+		sender := newSender(b, s, topic)
 		for range events {
 			failOn(b, sender.Send(b.Context(), "7", 1, nil))
 		}
 		failOn(b, sender.Close())
 		for i := range 10 {
-			failOn(b, benchReceiver(b, s, topic, strconv.Itoa(i)).Close())
+			failOn(b, newReceiver(b, s, topic, strconv.Itoa(i)).Close())
 		}
 	}
 	leave("large", events/2)
@@ -200,9 +107,9 @@ func BenchmarkStats(b *testing.B) {
 			// What is sent is dropped soon, so that only the receivers count.
 			s := memstreamer.New(memstreamer.WithRetention(time.Millisecond))
 			for i := range n {
-				benchReceiver(b, s, fmt.Sprint("topic ", i%100), strconv.Itoa(i))
+				newReceiver(b, s, fmt.Sprint("topic ", i%100), strconv.Itoa(i))
 			}
-			sender := benchSender(b, s, "busy")
+			sender := newSender(b, s, "busy")
 			timedSend := func() time.Duration {
 				start := time.Now()
 				if err := sender.Send(b.Context(), "7", 1, nil); err != nil {
