@@ -7,8 +7,7 @@ import (
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
 
-// errOnPurpose is the reason of every failure and crash that the program asked
-// for.
+// errOnPurpose is what every failure and crash that the flags ask for says.
 var errOnPurpose = errors.New("on purpose")
 
 // newFaults lets one try of a step in failEvery fail, and crashes the consumer

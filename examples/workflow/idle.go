@@ -11,10 +11,10 @@ import (
 	"github.com/memstreamer/memstreamer/internal/cputime"
 )
 
-// idle measures what the engine's receivers cost with nothing to do and, with
-// -spin, what those of a second engine on a polling streamer do.
-func (p *program) idle(ctx context.Context, engine *fulfilment.Engine) error {
-	if err := p.measure(ctx, engine, "parked"); err != nil || !p.config.spin {
+// measureIdle prints what the engine's receivers cost with nothing to do and,
+// with -spin, what those of a second engine on a polling streamer do.
+func (p *program) measureIdle(ctx context.Context, engine *fulfilment.Engine) error {
+	if err := p.idleOn(ctx, engine, "parked"); err != nil || !p.spin {
 		return err
 	}
 	polling, stop, err := startEngine(baseline.NewPolling())
@@ -22,35 +22,23 @@ func (p *program) idle(ctx context.Context, engine *fulfilment.Engine) error {
 		return err
 	}
 	defer stop()
-	return p.measure(ctx, polling, "polling")
+	return p.idleOn(ctx, polling, "polling")
 }
 
-func (p *program) measure(ctx context.Context, engine *fulfilment.Engine, how string) error {
-	p.progress.note("idling for %v …", p.config.idle)
-	percent, err := idleCPU(ctx, p.config.idle)
-	p.progress.clear()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stdout, "idle, %d receivers %s: %.1f%% CPU\n", engine.Waiting(), how, percent)
-	return nil
-}
-
-// idleCPU returns the processor time that this process uses while it does
-// nothing for the time given, in percent of one processor. It fails with ctx's
-// error when ctx is done before that.
-func idleCPU(ctx context.Context, d time.Duration) (percent float64, err error) {
-	// The memory that the work before has left is not to be collected, or given
-	// back, meanwhile.
+func (p *program) idleOn(ctx context.Context, engine *fulfilment.Engine, how string) error {
+	p.progress.note("idling for %v …", p.idle)
+	defer p.progress.clear()
+	// Garbage is collected now and not meanwhile.
 	debug.FreeOSMemory()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	start, used := time.Now(), cputime.Process()
 	select {
-	case <-timer.C:
+	case <-time.After(p.idle):
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return ctx.Err()
 	}
 	used = cputime.Process() - used
-	return 100 * used.Seconds() / time.Since(start).Seconds(), nil
+	percent := 100 * used.Seconds() / time.Since(start).Seconds()
+	p.progress.clear()
+	_, err := fmt.Fprintf(p.stdout, "idle, %d receivers %s: %.1f%% CPU\n", engine.Waiting(), how, percent)
+	return err
 }

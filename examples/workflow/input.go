@@ -4,18 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
+	"iter"
 	"strings"
 
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
-
-// input is where orders come from: a reader or, where that is nil, the embedded
-// sample, gone through rounds times.
-type input struct {
-	reader io.Reader
-	rounds int
-}
 
 // entry is one line of the input: an order, or what is wrong with it.
 type entry struct {
@@ -24,41 +17,44 @@ type entry struct {
 	err   error // a *fulfilment.LineError, or why there is no more input
 }
 
-// openFile refuses a directory, which the system would open, and not read.
-func openFile(name string) (*os.File, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory", name)
-	}
-	return os.Open(name)
-}
-
-// start returns a channel of the input's entries, which is closed after the
-// last. They are read by a goroutine of their own, since a read that waits for
-// somebody's standard input heeds no context: ctx ends the goroutine unless it
-// is in such a read.
-func (in input) start(ctx context.Context) <-chan entry {
-	entries := make(chan entry)
-	go func() {
-		defer close(entries)
-		for e := range in.all {
+// read returns the entries of in or, if that is nil, of the embedded sample, gone
+// through rounds times. It ends with ctx, also while in is waiting for somebody
+// to type: a goroutine of its own reads, and ends after that.
+func read(ctx context.Context, in io.Reader, rounds int) iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		entries := make(chan entry)
+		go func() {
+			defer close(entries)
+			readAll(in, rounds, func(e entry) bool {
+				select {
+				case entries <- e:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
+		}()
+		for {
 			select {
-			case entries <- e:
+			case e, ok := <-entries:
+				if !ok || !yield(e) {
+					return
+				}
 			case <-ctx.Done():
 				return
 			}
 		}
-	}()
-	return entries
+	}
 }
 
-// all goes on after any error: whoever ranges over it knows which is the last.
-func (in input) all(yield func(entry) bool) {
-	for round := range in.rounds {
-		reader := in.reader
+func readAll(in io.Reader, rounds int, yield func(entry) bool) {
+	if in != nil {
+		rounds = 1
+	}
+	for round := range rounds {
+		reader := in
 		if reader == nil {
 			reader = strings.NewReader(fulfilment.Sample)
 		}
@@ -71,7 +67,8 @@ func (in input) all(yield func(entry) bool) {
 			if round > 0 {
 				order.ID = fmt.Sprintf("%s-%d", order.ID, round+1)
 			}
-			if !yield(entry{line: orders.Line(), order: order, err: err}) {
+			// Whoever takes the entries knows which error is the last.
+			if !yield(entry{orders.Line(), order, err}) {
 				return
 			}
 		}

@@ -4,16 +4,22 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 )
 
 // How often progress is shown: on a terminal, and on what keeps every line.
 const (
 	terminalEvery = 100 * time.Millisecond
 	plainEvery    = 2 * time.Second
+)
+
+// What terminals do on these: erase the line, and cut off what is longer than it
+// instead of wrapping it.
+const (
+	erase  = "\r\x1b[K"
+	cutOff = "\x1b[?7l"
+	wrap   = "\x1b[?7h"
 )
 
 // progress shows a line that changes: rewritten in place on a terminal, and
@@ -24,14 +30,16 @@ type progress struct {
 	terminal bool
 
 	mu    sync.Mutex
-	shown int // how many columns of the terminal's line are in use
+	shown bool // a line is on the terminal
 }
 
 func newProgress(w io.Writer) *progress {
-	return &progress{w: w, terminal: isTerminal(w)}
+	// Windows sets no TERM, and may show the sequences as they are.
+	term := os.Getenv("TERM")
+	return &progress{w: w, terminal: isTerminal(w) && term != "" && term != "dumb"}
 }
 
-// isTerminal tells whether stream is a terminal, or another device that keeps
+// isTerminal reports whether stream is a terminal, or another device that keeps
 // nothing.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
@@ -49,13 +57,12 @@ func (p *progress) follow(line func() string) (stop func()) {
 	if p.terminal {
 		every = terminalEvery
 	}
-	ticker := time.NewTicker(every)
 	stopped := make(chan struct{})
 	var following sync.WaitGroup
 	following.Go(func() {
 		for {
 			select {
-			case <-ticker.C:
+			case <-time.After(every):
 				p.show(line())
 			case <-stopped:
 				return
@@ -63,7 +70,6 @@ func (p *progress) follow(line func() string) (stop func()) {
 		}
 	})
 	return func() {
-		ticker.Stop()
 		close(stopped)
 		following.Wait()
 		p.clear()
@@ -74,14 +80,12 @@ func (p *progress) follow(line func() string) (stop func()) {
 func (p *progress) show(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.terminal {
+	if p.terminal {
+		fmt.Fprint(p.w, erase+cutOff+line+wrap)
+		p.shown = true
+	} else {
 		fmt.Fprintln(p.w, line)
-		return
 	}
-	// Spaces, and no escape sequence, are understood by every terminal.
-	columns := utf8.RuneCountInString(line)
-	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.shown-columns)))
-	p.shown = columns
 }
 
 // note shows a line in place on a terminal, and nothing elsewhere.
@@ -107,8 +111,8 @@ func (p *progress) clear() {
 }
 
 func (p *progress) clearLocked() {
-	if p.shown > 0 {
-		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.shown))
-		p.shown = 0
+	if p.shown {
+		fmt.Fprint(p.w, erase)
+		p.shown = false
 	}
 }

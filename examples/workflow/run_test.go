@@ -16,9 +16,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // result is what a run leaves behind.
 type result struct {
@@ -94,10 +97,7 @@ func TestNoFaultsWithoutThem(t *testing.T) {
 
 func TestTableIsAligned(t *testing.T) {
 	r := start(t, nil, "-repeat", "1")
-	table, _, ok := strings.Cut(r.stdout, "\n\n")
-	require.True(t, ok)
-	rows := strings.Split(table, "\n")
-	require.Len(t, rows, 10)
+	rows := strings.Split(r.stdout, "\n")[:10]
 	for _, row := range rows {
 		assert.Len(t, []rune(row), len(rows[0]), row)
 	}
@@ -188,6 +188,7 @@ func TestUsage(t *testing.T) {
 			r := start(t, nil, test.args...)
 			assert.Equal(t, exitUsage, r.status)
 			assert.Empty(t, r.stdout)
+			assert.Equal(t, 2, strings.Count(r.stderr, "\n"), r.stderr)
 			assert.Contains(t, r.stderr, test.want)
 		})
 	}
@@ -196,7 +197,24 @@ func TestUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	r := start(t, nil, "-h")
 	assert.Equal(t, exitOK, r.status)
-	assert.Contains(t, r.stderr, "-in FILE")
+	assert.Empty(t, r.stderr)
+	assert.Regexp(t, `^workflow runs orders [^.]*\.\n\nUsage: workflow \[flags\]\n`, r.stdout)
+	assert.Contains(t, r.stdout, "-in FILE")
+}
+
+func TestOutputThatCannotBeWrittenFailsTheRun(t *testing.T) {
+	full := errors.New("no space left")
+	for _, failing := range []string{"all", "idle"} {
+		stdout := writerFunc(func(b []byte) (int, error) {
+			if bytes.Contains(b, []byte(failing)) {
+				return 0, full
+			}
+			return len(b), nil
+		})
+		var stderr bytes.Buffer
+		assert.Equal(t, exitFailed, run(t.Context(), []string{"-repeat", "1", "-idle", "1ms"}, nil, stdout, &stderr))
+		assert.Equal(t, "workflow: no space left\n", stderr.String())
+	}
 }
 
 // The input hangs, as a terminal's does; the order accepted from it is finished.
@@ -223,9 +241,7 @@ func TestInterruptFinishesWhatWasAccepted(t *testing.T) {
 func TestInterruptEndsIdling(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	stdout := writerFunc(func(b []byte) (int, error) {
-		if strings.HasPrefix(string(b), "events") {
-			interrupt() // the table is written, and idling begins
-		}
+		interrupt() // the table is written, and idling begins
 		return len(b), nil
 	})
 	assert.Equal(t, exitInterrupted, run(ctx, []string{"-repeat", "1", "-idle", "1h"}, nil, stdout, io.Discard))

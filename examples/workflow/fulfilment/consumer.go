@@ -2,100 +2,81 @@ package fulfilment
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 )
 
-// handler does what the event with this key asks for.
-type handler func(ctx context.Context, key eventKey) error
-
-// consumer receives the events of one topic, and hands each to handle until
-// that succeeds.
-type consumer struct {
-	engine *Engine
-	topic  string
-	name   string
-	handle handler
-
-	newestID int64 // of the events received: one that is no newer is a redelivery
-	backoff  backoff
-}
-
-// run receives until ctx is done. It outlives the receiver: where that fails or
-// a crash ends it, the next one of its name resumes at the event not acked.
-func (c *consumer) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := c.receive(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if crash, ok := errors.AsType[*crashError](err); ok {
-			c.engine.hooks.Crashed(c.name, crash.reason, crash.stack)
-		} else {
-			c.engine.hooks.Failed(c.name, err)
-		}
-		c.backoff.wait(ctx)
-	}
-}
-
-// receive opens a receiver and handles its events until the receiver fails,
-// which the end of ctx makes it do, or until something panics.
-func (c *consumer) receive(ctx context.Context) (err error) {
-	receiver, err := c.engine.streamer.NewReceiver(ctx, c.topic, c.name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = &crashError{reason, debug.Stack()}
-		}
-		err = errors.Join(err, receiver.Close())
-	}()
-	for {
-		event, ack, err := c.recv(ctx, receiver)
+// consume returns the work of a step's consumer: it opens a receiver, and does
+// the step for each event and acks it. After a failure the event is the first
+// that the next receiver of that name gets.
+func (e *Engine) consume(s step) work {
+	var newestID int64 // received; an event that is no newer is a redelivery
+	return func(ctx context.Context, succeeded func()) error {
+		receiver, err := e.streamer.NewReceiver(ctx, s.from.Topic(), s.name)
 		if err != nil {
 			return err
 		}
-		key, err := event.key()
-		if err == nil {
-			err = c.handle(ctx, key)
-		}
-		switch {
-		case err == nil:
+		defer receiver.Close()
+		for {
+			e.waiting.Add(1)
+			event, ack, err := receiver.Recv(ctx)
+			e.waiting.Add(-1)
+			if err != nil {
+				return err
+			}
+			if e.hooks.Received != nil {
+				e.hooks.Received(s.name, event, event.ID <= newestID)
+			}
+			newestID = max(newestID, event.ID)
+			key, err := event.key()
+			if err != nil {
+				return err
+			}
+			if err := e.advance(ctx, s, key); err != nil {
+				return err
+			}
 			if err := ack(); err != nil {
 				return err
 			}
-			c.engine.acked(event, key)
-			c.backoff.reset()
-		case ctx.Err() != nil:
-			return err
-		default:
-			// Not acked, the event is what the next Recv returns.
-			c.engine.hooks.Failed(c.name, err)
-			c.backoff.wait(ctx)
+			// The hook comes first: Wait returns after it.
+			if s.from == Delivered && e.pending.has(key) && e.hooks.Finished != nil {
+				e.hooks.Finished(event.ForeignID)
+			}
+			e.pending.remove(key)
+			succeeded()
 		}
 	}
 }
 
-func (c *consumer) recv(ctx context.Context, receiver EventReceiver) (*Event, Ack, error) {
-	c.engine.waiting.Add(1)
-	event, ack, err := receiver.Recv(ctx)
-	c.engine.waiting.Add(-1)
-	if err != nil {
-		return nil, nil, err
+// advance does a step for the run that an event tells of, unless that has been
+// done.
+func (e *Engine) advance(ctx context.Context, s step, key eventKey) error {
+	if s.do == nil {
+		return nil
 	}
-	c.engine.hooks.Received(c.name, event, event.ID <= c.newestID)
-	c.newestID = max(c.newestID, event.ID)
-	return event, ack, nil
-}
-
-// crashError is the panic that has ended a receiver.
-type crashError struct {
-	reason any
-	stack  []byte
-}
-
-func (e *crashError) Error() string {
-	return fmt.Sprintf("crashed: %v", e.reason)
+	record, err := e.store.Load(ctx, key.runID)
+	if err != nil {
+		return fmt.Errorf("load %s: %w", key.runID, err)
+	}
+	if record.Version > key.version {
+		return nil // done before: only the ack was lost, or the event was sent twice
+	}
+	if record.Version < key.version || record.Status != s.from {
+		return fmt.Errorf("%s is %s at version %d, and not %s at version %d as its event says",
+			record.RunID, record.Status, record.Version, s.from, key.version)
+	}
+	if e.faults.BeforeStep != nil {
+		if err := e.faults.BeforeStep(s.name, record); err != nil {
+			return err
+		}
+	}
+	s.do(&record)
+	record.Status++
+	record.Version++
+	if err := e.save(ctx, record); err != nil {
+		return fmt.Errorf("save %s: %w", record.RunID, err)
+	}
+	if e.faults.BeforeAck != nil {
+		e.faults.BeforeAck(s.name, record)
+	}
+	return nil
 }

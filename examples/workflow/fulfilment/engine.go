@@ -4,14 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// ErrDuplicate is returned by [Engine.Submit] for an order that it, or an engine
-// before it on the same store, has accepted already.
+// ErrDuplicate is returned by [Engine.Submit] for an order whose ID the store
+// knows already.
 var ErrDuplicate = errors.New("an order with this id was submitted before")
+
+// The pause before what has failed is tried again. Each failure in a row doubles
+// it.
+const (
+	minPause = 100 * time.Microsecond
+	maxPause = time.Second
+)
 
 // Engine takes orders through the workflow. Its methods are safe for concurrent
 // use.
@@ -21,38 +29,25 @@ type Engine struct {
 	hooks    Hooks
 	faults   Faults
 
-	pending    *pending
-	saved      chan struct{} // holds a token while the outbox may hold something new
-	submitting chan struct{} // holds a token while one Submit is at work
-	waiting    atomic.Int64  // consumers inside Recv
+	pending *pending
+	saved   chan struct{} // holds a token if the outbox may hold something new
+	waiting atomic.Int64  // consumers in Recv
 }
 
 // Option configures an [Engine].
 type Option func(*Engine)
 
 // WithHooks has the engine call hooks.
-func WithHooks(hooks Hooks) Option {
-	return func(e *Engine) { e.hooks = hooks.withDefaults() }
-}
+func WithHooks(hooks Hooks) Option { return func(e *Engine) { e.hooks = hooks } }
 
-// WithFaults has the engine go wrong as faults tell it.
-func WithFaults(faults Faults) Option {
-	return func(e *Engine) { e.faults = faults.withDefaults() }
-}
+// WithFaults has the engine go wrong as faults say.
+func WithFaults(faults Faults) Option { return func(e *Engine) { e.faults = faults } }
 
-// New returns an engine on a streamer and a store, which it neither owns nor
-// closes. The two may hold the work of an engine before it, which it takes
-// over. It does nothing before [Engine.Run]. It fails where the store does.
+// New returns an engine on a streamer and a store, which stay the caller's to
+// close. It takes over the work of an engine before it that they hold. It fails
+// if the store does.
 func New(ctx context.Context, streamer EventStreamer, store Store, opts ...Option) (*Engine, error) {
-	e := &Engine{
-		streamer:   streamer,
-		store:      store,
-		hooks:      Hooks{}.withDefaults(),
-		faults:     Faults{}.withDefaults(),
-		pending:    newPending(),
-		saved:      make(chan struct{}, 1),
-		submitting: make(chan struct{}, 1),
-	}
+	e := &Engine{streamer: streamer, store: store, pending: newPending(), saved: make(chan struct{}, 1)}
 	for _, opt := range opts {
 		opt(e)
 	}
@@ -66,47 +61,31 @@ func New(ctx context.Context, streamer EventStreamer, store Store, opts ...Optio
 	return e, nil
 }
 
-// Run works until ctx is done, and returns once every goroutine that it started
-// has ended. What goes wrong meanwhile is reported to the hooks and tried
-// again, after a pause that grows up to a second. Work that ctx interrupts is
-// not lost: the next Run, of this engine or of a new one on the same streamer
-// and store, goes on with it. Only one Run may go on at a time.
+// Run works until ctx is done, and returns when all its goroutines have ended.
+// Failures are reported to the hooks and tried again after a pause of up to a
+// second. Work that ctx interrupts is not lost: the next Run goes on with it,
+// also that of a new engine on the same streamer and store. Only one Run may go
+// on at a time.
 func (e *Engine) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	defer running.Wait()
-
-	r := relay{engine: e, senders: make(map[string]EventSender)}
-	running.Go(func() { r.run(ctx) })
+	running.Go(func() { e.keepDoing(ctx, Outbox, e.relay) })
 	for _, s := range steps {
-		c := consumer{engine: e, topic: s.from.Topic(), name: s.name, handle: e.advance(s)}
-		running.Go(func() { c.run(ctx) })
+		running.Go(func() { e.keepDoing(ctx, s.name, e.consume(s)) })
 	}
-	// The last consumer has nothing to do but ack, see acked.
-	nothing := func(context.Context, eventKey) error { return nil }
-	c := consumer{engine: e, topic: Delivered.Topic(), name: finish, handle: nothing}
-	running.Go(func() { c.run(ctx) })
+	running.Wait()
 }
 
-// Submit accepts an order: once it has returned nil, the order is in the store
-// and will be fulfilled. It fails with what [Order.Validate] finds wrong, with
-// ErrDuplicate, with ctx's error, or as the store does. It need not wait for
-// Run.
+// Submit accepts an order. Once it has returned nil, the order is in the store
+// and will be delivered. It returns the error of [Order.Validate], ErrDuplicate,
+// or the error of the store. It does not wait for Run.
 func (e *Engine) Submit(ctx context.Context, order Order) error {
 	if err := order.Validate(); err != nil {
 		return err
 	}
-	// Two calls with one order at once would have to agree whose event it is.
-	select {
-	case e.submitting <- struct{}{}:
-		defer func() { <-e.submitting }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	record := newRecord(order)
-	added := e.pending.add(record.key())
+	record := Record{RunID: RunID(order.ID), Order: order, Status: Placed, Version: 1}
 	err := e.save(ctx, record)
-	if err != nil && added {
-		e.pending.remove(record.key())
+	if err != nil {
+		e.pending.undo(record.key())
 	}
 	if errors.Is(err, ErrConflict) {
 		return ErrDuplicate
@@ -114,8 +93,8 @@ func (e *Engine) Submit(ctx context.Context, order Order) error {
 	return err
 }
 
-// Wait returns nil once every order accepted has been delivered and all its
-// events are acked, and ctx's error when ctx is done before that.
+// Wait returns nil once every order accepted is delivered and all its events are
+// acked, or ctx's error if ctx is done before that.
 func (e *Engine) Wait(ctx context.Context) error {
 	select {
 	case <-e.pending.drained():
@@ -125,60 +104,53 @@ func (e *Engine) Wait(ctx context.Context) error {
 	}
 }
 
-// Waiting returns how many of the engine's receivers are in Recv.
-func (e *Engine) Waiting() int {
-	return int(e.waiting.Load())
-}
-
-// advance returns the handler of a step's events.
-func (e *Engine) advance(s step) handler {
-	return func(ctx context.Context, key eventKey) error {
-		record, err := e.store.Load(ctx, key.runID)
-		if err != nil {
-			return fmt.Errorf("load %s: %w", key.runID, err)
-		}
-		if record.Version > key.version {
-			// Done before: only the ack was lost, or the event was sent twice.
-			return nil
-		}
-		if record.Version < key.version || record.Status != s.from {
-			return fmt.Errorf("%s is %s at version %d, and not %s at version %d as its event says",
-				record.RunID, record.Status, record.Version, s.from, key.version)
-		}
-		if err := e.faults.BeforeStep(s.name, record); err != nil {
-			return err
-		}
-		s.do(&record)
-		record.Status++
-		record.Version++
-		record.UpdatedAt = time.Now()
-		// Before the save, after which the event may be acked at any time. Where
-		// the save fails it stays: the step is tried again until it is saved.
-		e.pending.add(record.key())
-		if err := e.save(ctx, record); err != nil {
-			return fmt.Errorf("save %s: %w", record.RunID, err)
-		}
-		e.faults.BeforeAck(s.name, record)
-		return nil
-	}
-}
+// Waiting returns how many of the engine's consumers are in Recv.
+func (e *Engine) Waiting() int { return int(e.waiting.Load()) }
 
 // save stores a record with the event that tells of it, and wakes the relay.
 func (e *Engine) save(ctx context.Context, record Record) error {
+	e.pending.add(record.key())
 	if err := e.store.Save(ctx, record, record.event()); err != nil {
 		return err
 	}
 	select {
 	case e.saved <- struct{}{}:
-	default: // the relay has not looked since the last token
+	default: // the relay has yet to take the last token
 	}
 	return nil
 }
 
-// acked is told of each event that was acked.
-func (e *Engine) acked(event *Event, key eventKey) {
-	if Status(event.Type) == Delivered && e.pending.has(key) {
-		e.hooks.Finished(event.ForeignID)
+// work goes on until it fails or ctx is done. It calls succeeded whenever it has
+// got something done.
+type work func(ctx context.Context, succeeded func()) error
+
+// keepDoing does work until ctx is done: whenever it fails or panics, again after
+// a pause.
+func (e *Engine) keepDoing(ctx context.Context, name string, w work) {
+	pause := minPause
+	for {
+		err := try(ctx, w, func() { pause = minPause })
+		if ctx.Err() != nil {
+			return
+		}
+		if e.hooks.Failed != nil {
+			e.hooks.Failed(name, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, maxPause)
 	}
-	e.pending.remove(key)
+}
+
+// try does work and makes a panic an error.
+func try(ctx context.Context, w work, succeeded func()) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = &Crash{reason, debug.Stack()}
+		}
+	}()
+	return w(ctx, succeeded)
 }

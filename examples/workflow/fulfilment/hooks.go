@@ -1,37 +1,41 @@
 package fulfilment
 
-// Hooks tell what an [Engine] does, as it does it. Each may be nil. They are
-// called by many goroutines at once, and the engine waits for them.
+import "fmt"
+
+// Hooks tell what an [Engine] does. Each may be nil. They are called from many
+// goroutines at once, and the engine waits for them.
 type Hooks struct {
-	// Received is called with each event that a consumer receives;
-	// redelivered tells that it had received that one before.
+	// Received is called with each event that a consumer receives; redelivered
+	// reports whether it had received that one before.
 	Received func(consumer string, event *Event, redelivered bool)
-	// Failed is called when a consumer, or the relay by the name [Outbox],
-	// has failed, be it at a step, at the store, or at the streamer. It tries
-	// again after a pause.
+	// Failed is called when a consumer, or the relay under the name [Outbox],
+	// has failed: at a step, at the store or at the streamer, or with a [*Crash].
+	// It then pauses and tries again.
 	Failed func(consumer string, err error)
-	// Crashed is called when a consumer has panicked, with what it panicked
-	// with and its stack. Its receiver is closed, and after a pause a new one
-	// of its name takes over.
-	Crashed func(consumer string, reason any, stack []byte)
-	// Finished is called once for each order that was submitted to this
-	// engine, or that it found unfinished in its store, when the order has been
-	// delivered. Wait returns after it.
+	// Finished is called once for each order that this engine accepted or found
+	// unfinished in its store, when it is delivered.
 	Finished func(orderID string)
 }
 
-func (h Hooks) withDefaults() Hooks {
-	if h.Received == nil {
-		h.Received = func(string, *Event, bool) {}
-	}
-	if h.Failed == nil {
-		h.Failed = func(string, error) {}
-	}
-	if h.Crashed == nil {
-		h.Crashed = func(string, any, []byte) {}
-	}
-	if h.Finished == nil {
-		h.Finished = func(string) {}
-	}
-	return h
+// Faults make an [Engine] go wrong on purpose. Each may be nil. They are called
+// from many goroutines at once. One that panics crashes its consumer.
+type Faults struct {
+	// BeforeStep is called before each try of a step, which fails with its error.
+	BeforeStep func(consumer string, record Record) error
+	// BeforeAck is called with the record that a step has saved, before the ack.
+	BeforeAck func(consumer string, record Record)
+}
+
+// Crash is the failure of a consumer that has panicked.
+type Crash struct {
+	Reason any // what it panicked with
+	Stack  []byte
+}
+
+func (c *Crash) Error() string { return fmt.Sprintf("crashed: %v\n%s", c.Reason, c.Stack) }
+
+// Unwrap returns the reason if it is an error.
+func (c *Crash) Unwrap() error {
+	err, _ := c.Reason.(error)
+	return err
 }

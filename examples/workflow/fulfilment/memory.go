@@ -1,7 +1,9 @@
 package fulfilment
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -9,46 +11,41 @@ import (
 type MemoryStore struct {
 	mu      sync.Mutex
 	records map[string]Record
-	outbox  map[int64]OutboxEvent
-	first   int64 // no event of the outbox has a lower ID
-	last    int64 // the ID of the newest event saved
+	outbox  []OutboxEvent // by ID
+	lastID  int64
 }
 
 // NewMemoryStore returns an empty store.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{
-		records: make(map[string]Record),
-		outbox:  make(map[int64]OutboxEvent),
-		first:   1,
-	}
+	return &MemoryStore{records: make(map[string]Record)}
 }
 
 // Save implements [Store].
 func (s *MemoryStore) Save(ctx context.Context, record Record, event OutboxEvent) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if record.Version != s.records[record.RunID].Version+1 {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case record.Version != s.records[record.RunID].Version+1:
 		return ErrConflict
 	}
 	s.records[record.RunID] = record
-	s.last++
-	event.ID = s.last
-	s.outbox[event.ID] = event
+	s.lastID++
+	event.ID = s.lastID
+	s.outbox = append(s.outbox, event)
 	return nil
 }
 
 // Load implements [Store].
 func (s *MemoryStore) Load(ctx context.Context, runID string) (Record, error) {
-	if err := ctx.Err(); err != nil {
-		return Record{}, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	record, ok := s.records[runID]
-	if !ok {
+	switch {
+	case ctx.Err() != nil:
+		return Record{}, ctx.Err()
+	case !ok:
 		return Record{}, ErrNotFound
 	}
 	return record, nil
@@ -56,9 +53,6 @@ func (s *MemoryStore) Load(ctx context.Context, runID string) (Record, error) {
 
 // Unfinished implements [Store].
 func (s *MemoryStore) Unfinished(ctx context.Context) ([]Record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var unfinished []Record
@@ -67,38 +61,28 @@ func (s *MemoryStore) Unfinished(ctx context.Context) ([]Record, error) {
 			unfinished = append(unfinished, record)
 		}
 	}
-	return unfinished, nil
+	return unfinished, ctx.Err()
 }
 
 // Outbox implements [Store].
 func (s *MemoryStore) Outbox(ctx context.Context, limit int) ([]OutboxEvent, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var events []OutboxEvent
-	for id := s.first; id <= s.last && len(events) < limit; id++ {
-		if event, ok := s.outbox[id]; ok {
-			events = append(events, event)
-		}
-	}
-	return events, nil
+	return slices.Clone(s.outbox[:min(limit, len(s.outbox))]), ctx.Err()
 }
 
 // DeleteOutboxEvent implements [Store].
 func (s *MemoryStore) DeleteOutboxEvent(ctx context.Context, id int64) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.outbox, id)
-	for s.first <= s.last {
-		if _, ok := s.outbox[s.first]; ok {
-			break
-		}
-		s.first++
+	i, found := slices.BinarySearchFunc(s.outbox, id, func(e OutboxEvent, id int64) int { return cmp.Compare(e.ID, id) })
+	switch {
+	case ctx.Err() != nil || !found:
+		return ctx.Err()
+	case i == 0:
+		s.outbox = s.outbox[1:] // slices.Delete would move all the others
+	default:
+		s.outbox = slices.Delete(s.outbox, i, i+1)
 	}
 	return nil
 }

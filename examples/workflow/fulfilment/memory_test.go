@@ -12,36 +12,34 @@ import (
 
 func TestMemoryStoreSavesTheNextVersionOnly(t *testing.T) {
 	store := fulfilment.NewMemoryStore()
-	save := func(version int, status fulfilment.Status) error {
-		return store.Save(t.Context(),
-			fulfilment.Record{RunID: "r", Version: version, Status: status},
-			fulfilment.OutboxEvent{Type: int(status)})
+	for _, save := range []struct {
+		run     string
+		version int
+		status  fulfilment.Status
+		want    error
+	}{
+		{"r", 2, fulfilment.Confirmed, fulfilment.ErrConflict},
+		{"r", 1, fulfilment.Placed, nil},
+		{"r", 1, fulfilment.Placed, fulfilment.ErrConflict},
+		{"r", 3, fulfilment.Reserved, fulfilment.ErrConflict},
+		{"r", 2, fulfilment.Confirmed, nil},
+		{"s", 1, fulfilment.Delivered, nil},
+	} {
+		record := fulfilment.Record{RunID: save.run, Version: save.version, Status: save.status}
+		require.Equal(t, save.want, store.Save(t.Context(), record, fulfilment.OutboxEvent{Type: int(save.status)}))
 	}
-	assert.ErrorIs(t, save(2, fulfilment.Confirmed), fulfilment.ErrConflict)
-	_, err := store.Load(t.Context(), "r")
-	assert.ErrorIs(t, err, fulfilment.ErrNotFound)
-
-	require.NoError(t, save(1, fulfilment.Placed))
-	assert.ErrorIs(t, save(1, fulfilment.Placed), fulfilment.ErrConflict)
-	assert.ErrorIs(t, save(3, fulfilment.Reserved), fulfilment.ErrConflict)
-	require.NoError(t, save(2, fulfilment.Confirmed))
-
+	want := fulfilment.Record{RunID: "r", Version: 2, Status: fulfilment.Confirmed}
 	record, err := store.Load(t.Context(), "r")
 	require.NoError(t, err)
-	assert.Equal(t, fulfilment.Record{RunID: "r", Version: 2, Status: fulfilment.Confirmed}, record)
+	assert.Equal(t, want, record)
+	_, err = store.Load(t.Context(), "another")
+	assert.Equal(t, fulfilment.ErrNotFound, err)
+	unfinished, err := store.Unfinished(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []fulfilment.Record{want}, unfinished)
 	events, err := store.Outbox(t.Context(), 10)
 	require.NoError(t, err)
-	assert.Equal(t, []fulfilment.OutboxEvent{{ID: 1, Type: 1}, {ID: 2, Type: 2}}, events, "a conflict adds no event")
-}
-
-func TestMemoryStoreListsTheUnfinished(t *testing.T) {
-	store := fulfilment.NewMemoryStore()
-	unfinished := fulfilment.Record{RunID: "a", Version: 1, Status: fulfilment.Shipped}
-	require.NoError(t, store.Save(t.Context(), unfinished, fulfilment.OutboxEvent{}))
-	require.NoError(t, store.Save(t.Context(), fulfilment.Record{RunID: "b", Version: 1, Status: fulfilment.Delivered}, fulfilment.OutboxEvent{}))
-	got, err := store.Unfinished(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, []fulfilment.Record{unfinished}, got)
+	assert.Equal(t, []fulfilment.OutboxEvent{{ID: 1, Type: 1}, {ID: 2, Type: 2}, {ID: 3, Type: 8}}, events, "a conflict adds no event")
 }
 
 func TestMemoryStoreOutboxIsInOrder(t *testing.T) {
@@ -49,26 +47,21 @@ func TestMemoryStoreOutboxIsInOrder(t *testing.T) {
 	for version := range 5 {
 		require.NoError(t, store.Save(t.Context(), fulfilment.Record{RunID: "r", Version: version + 1}, fulfilment.OutboxEvent{}))
 	}
-	outbox := func(limit int) (ids []int64) {
-		events, err := store.Outbox(t.Context(), limit)
+	for _, step := range []struct {
+		deleted int64
+		want    []int64
+	}{
+		{9, []int64{1, 2, 3}}, {2, []int64{1, 3, 4}}, {1, []int64{3, 4, 5}}, {1, []int64{3, 4, 5}}, {5, []int64{3, 4}}, {3, []int64{4}}, {4, nil},
+	} {
+		require.NoError(t, store.DeleteOutboxEvent(t.Context(), step.deleted))
+		events, err := store.Outbox(t.Context(), 3)
 		require.NoError(t, err)
+		var ids []int64
 		for _, event := range events {
 			ids = append(ids, event.ID)
 		}
-		return ids
+		assert.Equal(t, step.want, ids, "after %d was deleted", step.deleted)
 	}
-	assert.Equal(t, []int64{1, 2, 3}, outbox(3))
-	require.NoError(t, store.DeleteOutboxEvent(t.Context(), 2))
-	assert.Equal(t, []int64{1, 3, 4, 5}, outbox(10))
-	require.NoError(t, store.DeleteOutboxEvent(t.Context(), 1))
-	require.NoError(t, store.DeleteOutboxEvent(t.Context(), 1))
-	assert.Equal(t, []int64{3, 4}, outbox(2))
-	for _, id := range []int64{5, 4, 3} {
-		require.NoError(t, store.DeleteOutboxEvent(t.Context(), id))
-	}
-	assert.Empty(t, outbox(10))
-	require.NoError(t, store.Save(t.Context(), fulfilment.Record{RunID: "s", Version: 1}, fulfilment.OutboxEvent{}))
-	assert.Equal(t, []int64{6}, outbox(10))
 }
 
 func TestMemoryStoreHeedsItsContext(t *testing.T) {

@@ -14,8 +14,7 @@ type Order struct {
 	PriceCents int64  `json:"price_cents"` // of one piece
 }
 
-// Validate returns an error that says what is wrong with the order, and nil for
-// one that can be fulfilled.
+// Validate returns an error that says why the order cannot be fulfilled, or nil.
 func (o Order) Validate() error {
 	switch {
 	case o.ID == "":

@@ -2,56 +2,58 @@ package fulfilment
 
 import "sync"
 
-// pending is the set of events that are on their way: saved, and not acked. It
-// can be waited for to be empty.
+// pending is the set of events that may have been saved and are not acked.
 type pending struct {
-	mu     sync.Mutex
-	events map[eventKey]struct{}
-	empty  chan struct{} // closed while events is empty
-}
-
-// eventKey tells the event of a run's record in one version from all others.
-type eventKey struct {
-	runID   string
-	version int
+	mu    sync.Mutex
+	saves map[eventKey]int // tries to save the event that have not failed for good
+	empty chan struct{}    // closed while there is none
 }
 
 func newPending() *pending {
-	p := &pending{events: make(map[eventKey]struct{}), empty: make(chan struct{})}
+	p := &pending{saves: make(map[eventKey]int), empty: make(chan struct{})}
 	close(p.empty)
 	return p
 }
 
-// add tells whether the event was not in the set before.
-func (p *pending) add(key eventKey) bool {
+// add has to come before a save, since the event may be acked as soon as it is
+// saved.
+func (p *pending) add(key eventKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.events[key]; ok {
-		return false
-	}
-	if len(p.events) == 0 {
+	if len(p.saves) == 0 {
 		p.empty = make(chan struct{})
 	}
-	p.events[key] = struct{}{}
-	return true
+	p.saves[key]++
+}
+
+// undo takes back one add. Another caller's add of the same event stays.
+func (p *pending) undo(key eventKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.saves[key] > 1 {
+		p.saves[key]--
+	} else {
+		p.removeLocked(key)
+	}
 }
 
 func (p *pending) has(key eventKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.events[key]
-	return ok
+	return p.saves[key] > 0
 }
 
-// remove does nothing where the event is not in the set.
 func (p *pending) remove(key eventKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.events[key]; !ok {
+	p.removeLocked(key)
+}
+
+func (p *pending) removeLocked(key eventKey) {
+	if p.saves[key] == 0 {
 		return
 	}
-	delete(p.events, key)
-	if len(p.events) == 0 {
+	if delete(p.saves, key); len(p.saves) == 0 {
 		close(p.empty)
 	}
 }

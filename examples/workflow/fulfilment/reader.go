@@ -17,14 +17,10 @@ import (
 //go:embed sample.jsonl
 var Sample string
 
-// maxLine bounds the memory that one line takes, in bytes.
-const maxLine = 64 << 10
+const maxLine = 64 << 10 // bytes
 
-var errTooLong = fmt.Errorf("longer than %d KiB", maxLine>>10)
-
-// Reader reads orders from JSON lines: one object a line, with the fields of
-// [Order] and no others. Lines of white space alone are passed over. It is not
-// safe for concurrent use.
+// Reader reads orders from JSON lines: an object a line, with the fields of
+// [Order] and no others. It skips blank lines. It is not safe for concurrent use.
 type Reader struct {
 	lines *bufio.Reader
 	line  int
@@ -36,47 +32,37 @@ func NewReader(r io.Reader) *Reader {
 }
 
 // Read returns the next order. A line that is not a valid order fails with a
-// [*LineError], and the next Read goes on after it. At the end Read fails with
-// [io.EOF], and with the error of the underlying reader where that fails.
+// [*LineError], and the next Read goes on after it. Read fails with [io.EOF] at
+// the end, and with the error of the underlying reader.
 func (r *Reader) Read() (Order, error) {
-	line, err := r.next()
-	if err == nil {
-		var order Order
-		if order, err = parse(line); err == nil {
-			return order, nil
-		}
-	} else if err != errTooLong {
-		return Order{}, err
-	}
-	return Order{}, &LineError{Line: r.line, Err: err}
-}
-
-// Line returns the number of the line that Read returned last, counted from 1.
-func (r *Reader) Line() int {
-	return r.line
-}
-
-// next returns the next line with something on it. One that is too long is read
-// to its end.
-func (r *Reader) next() ([]byte, error) {
 	for {
 		line, tooLong, err := r.lines.ReadLine()
 		if err != nil {
-			return nil, err
+			return Order{}, err
 		}
 		r.line++
+		if line = bytes.TrimSpace(line); len(line) == 0 && !tooLong {
+			continue
+		}
+		var order Order
 		if tooLong {
-			// An error in the rest of the line comes back at the next call.
-			for tooLong && err == nil {
-				_, tooLong, err = r.lines.ReadLine()
+			// An error in the rest of the line comes back at the next Read.
+			for more := true; more; {
+				_, more, _ = r.lines.ReadLine()
 			}
-			return nil, errTooLong
+			err = fmt.Errorf("longer than %d KiB", maxLine>>10)
+		} else {
+			order, err = parse(line)
 		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			return line, nil
+		if err != nil {
+			return Order{}, &LineError{Line: r.line, Err: err}
 		}
+		return order, nil
 	}
 }
+
+// Line returns the number of the line that Read returned last, counted from 1.
+func (r *Reader) Line() int { return r.line }
 
 // LineError is what is wrong with one line of input.
 type LineError struct {
@@ -84,25 +70,29 @@ type LineError struct {
 	Err  error
 }
 
-func (e *LineError) Error() string {
-	return fmt.Sprintf("line %d: %v", e.Line, e.Err)
-}
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 
-func (e *LineError) Unwrap() error {
-	return e.Err
-}
+// Unwrap returns Err.
+func (e *LineError) Unwrap() error { return e.Err }
 
 func parse(line []byte) (Order, error) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
-	var order Order
+	var order *Order
 	if err := decoder.Decode(&order); err != nil {
 		return Order{}, explain(err)
+	}
+	if order == nil {
+		return Order{}, notAnOrder("null")
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return Order{}, errors.New("more than one JSON value: want one object a line")
 	}
-	return order, order.Validate()
+	return *order, order.Validate()
+}
+
+func notAnOrder(got string) error {
+	return fmt.Errorf("not an order: want an object with id, item, quantity and price_cents, got %s", got)
 }
 
 // explain says in a user's words what the JSON decoder says in a programmer's.
@@ -113,15 +103,15 @@ func explain(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("not JSON: it ends in the middle of a value")
 	}
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		switch kind := typeErr.Type.Kind(); {
-		case typeErr.Field == "":
-			return fmt.Errorf("not an order: want an object with id, item, quantity and price_cents, got %s", typeErr.Value)
-		case kind == reflect.String:
-			return fmt.Errorf("%s must be a string, not %s", typeErr.Field, typeErr.Value)
-		default:
-			return fmt.Errorf("%s must be a whole number, not %s", typeErr.Field, typeErr.Value)
-		}
+	typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	case typeErr.Field == "":
+		return notAnOrder(typeErr.Value)
+	case typeErr.Type.Kind() == reflect.String:
+		return fmt.Errorf("%s must be a string, not %s", typeErr.Field, typeErr.Value)
+	default:
+		return fmt.Errorf("%s must be a whole number, not %s", typeErr.Field, typeErr.Value)
 	}
-	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -36,7 +36,7 @@ func TestReaderSaysWhatIsWrongWithALine(t *testing.T) {
 		"cut short":      {`{"id":"A"`, `not JSON: it ends in the middle of a value`},
 		"array":          {`[1]`, `not an order: want an object with id, item, quantity and price_cents, got array`},
 		"string":         {`"A"`, `not an order: want an object with id, item, quantity and price_cents, got string`},
-		"null":           {`null`, `id is missing or empty`},
+		"null":           {`null`, `not an order: want an object with id, item, quantity and price_cents, got null`},
 		"two on a line":  {good + good, `more than one JSON value: want one object a line`},
 		"rest on a line": {good + `}`, `more than one JSON value: want one object a line`},
 		"unknown field":  {`{"id":"A","colour":"red"}`, `unknown field "colour"`},

@@ -6,29 +6,27 @@ import (
 )
 
 // Store keeps the records of runs, and an outbox of the events that tell of
-// them. An implementation is safe for concurrent use. One that is durable lets
-// an [Engine] go on after a restart.
+// them. It is safe for concurrent use, and its methods fail once their context
+// is done.
 type Store interface {
-	// Save stores record and adds event to the outbox, in one transaction: both
-	// or neither. The event's ID is the store's to give. The record's version must be one more
-	// than that of the record stored for its run, or 1 where there is none;
-	// otherwise Save changes nothing and fails with ErrConflict.
+	// Save stores record and adds event to the outbox, under an ID of the
+	// store's, in one transaction. It fails with ErrConflict, and changes
+	// nothing, unless the record's version is one more than that stored for its
+	// run, or 1 for a new run.
 	Save(ctx context.Context, record Record, event OutboxEvent) error
 
-	// Load returns the record of a run, and fails with ErrNotFound where there
-	// is none.
+	// Load returns the record of a run. It fails with ErrNotFound if there is
+	// none.
 	Load(ctx context.Context, runID string) (Record, error)
 
 	// Unfinished returns the records that are not Delivered, in any order.
 	Unfinished(ctx context.Context) ([]Record, error)
 
-	// Outbox returns the oldest events of the outbox, in the order in which
-	// they were saved and limit of them at most. It returns none where the
-	// outbox is empty: it does not wait.
+	// Outbox returns up to limit events of the outbox, in the order in which
+	// they were saved. It does not wait for one.
 	Outbox(ctx context.Context, limit int) ([]OutboxEvent, error)
 
-	// DeleteOutboxEvent takes an event out of the outbox. One that is not there
-	// is no error.
+	// DeleteOutboxEvent takes an event out of the outbox, if it is there.
 	DeleteOutboxEvent(ctx context.Context, id int64) error
 }
 
@@ -41,9 +39,9 @@ type OutboxEvent struct {
 }
 
 var (
-	// ErrConflict is returned by a Store for a record that was saved by
-	// someone else meanwhile.
+	// ErrConflict is returned by a Store for a record that has been saved
+	// meanwhile.
 	ErrConflict = errors.New("fulfilment: the record was changed meanwhile")
-	// ErrNotFound is returned by a Store for a run it has no record of.
+	// ErrNotFound is returned by a Store for a run that it has no record of.
 	ErrNotFound = errors.New("fulfilment: no such run")
 )
