@@ -2,23 +2,43 @@ package fulfilment_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
 
-// watch is told each method that an engine is about to call of its store or
-// streamer. Its error is what the call fails with.
-type watch func(method string) error
+// watch is told what an engine is about to do: each method of its store and of
+// its streamer, and the points in a step that [watchedFaults] names. An error
+// makes that fail.
+type watch func(what string) error
 
-// nth fails the nth call of method.
-func nth(n int64, method string) watch {
+// failNth fails what when it is done for the nth time. It counts its failures.
+func failNth(n int64, what string, failures *atomic.Int64) watch {
 	var calls atomic.Int64
-	return func(called string) error {
-		if called == method && calls.Add(1) == n {
+	return func(w string) error {
+		if w == what && calls.Add(1) == n {
+			failures.Add(1)
 			return errTest
 		}
 		return nil
+	}
+}
+
+// watchedFaults fail before a step, crash before a step, and crash between the
+// save and the ack.
+func watchedFaults(w watch) fulfilment.Faults {
+	crash := func(what string) {
+		if err := w(what); err != nil {
+			panic(err)
+		}
+	}
+	return fulfilment.Faults{
+		BeforeStep: func(string, fulfilment.Record) error {
+			crash("crash before the step")
+			return w("step")
+		},
+		BeforeAck: func(string, fulfilment.Record) { crash("crash before the ack") },
 	}
 }
 
@@ -96,8 +116,7 @@ func (s watchedSender) Send(ctx context.Context, foreignID string, statusType in
 }
 
 func (s watchedSender) Close() error {
-	_ = s.watch("Close")
-	return s.EventSender.Close()
+	return errors.Join(s.watch("Close"), s.EventSender.Close())
 }
 
 type watchedReceiver struct {
@@ -119,6 +138,5 @@ func (r watchedReceiver) Recv(ctx context.Context) (*fulfilment.Event, fulfilmen
 }
 
 func (r watchedReceiver) Close() error {
-	_ = r.watch("Close")
-	return r.EventReceiver.Close()
+	return errors.Join(r.watch("Close"), r.EventReceiver.Close())
 }
