@@ -42,7 +42,9 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(stdout)
 		fmt.Fprint(stdout, "workflow runs orders through a small fulfilment engine on a memstreamer, and\n"+
-			"shows what that costs: at work, and with nothing to do.\n\nUsage: workflow [flags]\n\n")
+			"shows what that costs: at work, and with nothing to do. An order is a JSON line:\n\n"+
+			`  {"id": "A-1001", "item": "hand grinder", "quantity": 1, "price_cents": 7900}`+
+			"\n\nUsage: workflow [flags]\n\n")
 		flags.PrintDefaults()
 		return c, err
 	case err != nil:

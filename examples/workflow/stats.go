@@ -90,7 +90,7 @@ func writeTable(w io.Writer, s *stats, took time.Duration) error {
 	fmt.Fprintf(&table, "%-8s %9s handed on, %s a second\n",
 		"events", thousands(events), thousands(rate(events, took)))
 	if badLines := s.badLines.Load(); badLines > 0 {
-		fmt.Fprintf(&table, "%-8s %9s not an order\n", "lines", thousands(badLines))
+		fmt.Fprintf(&table, "%-8s %9s not accepted\n", "lines", thousands(badLines))
 	}
 	_, err := w.Write(table.Bytes())
 	return err
