@@ -1,200 +1,207 @@
 package metrics
 
 import (
-	"fmt"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/memstreamer/memstreamer"
 )
-
-// Option configures [NewCollector].
-type Option func(*options)
-
-type options struct {
-	withoutReceiver bool
-}
-
-// WithoutReceiverLabel leaves out the receiver label, for programs whose
-// receiver names are unbounded, such as an engine that opens a fresh one for
-// every run it awaits: each would be three time series for good. The receivers
-// of a topic are then one: what is open and what is parked is their sum, and
-// the lag is the largest among the names that have an open receiver. The sum
-// would not tell one receiver that is stuck from many that are a little behind;
-// and a name that nobody reads any more is behind until it is forgotten, which
-// is no trouble where names are used once.
-func WithoutReceiverLabel() Option {
-	return func(o *options) { o.withoutReceiver = true }
-}
 
 // NewCollector returns a collector of these metrics of a streamer:
 //
-//	memstreamer_events_total       counter  events sent, on all topics
-//	memstreamer_newest_id_total    counter  ID of the topic's newest event
-//	memstreamer_retained_events    gauge    events of the topic that are kept
-//	memstreamer_lag_events         gauge    events kept that the receiver has not acked
-//	memstreamer_open_receivers     gauge    receivers of the name that are open
-//	memstreamer_parked_receivers   gauge    calls of Recv that wait
+//	memstreamer_events_total           counter  events sent, on all topics
+//	memstreamer_sent_events_total      counter  events sent to the topic
+//	memstreamer_retained_events        gauge    events of the topic that are kept
+//	memstreamer_acked_events_total     counter  events acked
+//	memstreamer_lag_events             gauge    events kept and not acked
+//	memstreamer_oldest_unacked_seconds gauge    age of the oldest of them
+//	memstreamer_deliveries             gauge    how often Recv has returned that event
+//	memstreamer_open_receivers         gauge    receivers that are open
+//	memstreamer_parked_receivers       gauge    calls of Recv that wait for an event
 //
-// All but the first have a topic label, and the last three a receiver label
-// too, the receiver's name. Each collection takes one snapshot, so that its
-// figures agree with each other.
+// The first has no label, the next two have the label topic, and the others
+// have the labels topic and receiver, the receiver's name. Each collection takes
+// one snapshot, so that its figures agree with each other.
 //
-// IDs count the events of all topics. A counter must not go down, so a newest
-// event that retention has dropped still counts, for as long as its topic is
-// there; a topic has no newest ID before its first event. An event that was
-// sent and dropped between two collections is counted with the next one kept,
-// or at once where a receiver has acked it.
+// memstreamer_events_total is the largest ID that a collection has seen, since
+// IDs count the events of all topics. It goes on when a topic is forgotten. An
+// event that was sent and dropped between two collections is counted as soon as
+// one shows a larger ID.
 //
-// Bytes of a topic or name that are not UTF-8 are spelled as \xNN. Where two
-// names are equal then, they share the series: what counts things is their sum,
-// and lag and newest ID are the larger.
+// The other counters count from when their topic or name was made, and end with
+// it: one that is forgotten and made anew starts at 0 again. Prometheus takes
+// that for a restart of the program, which rate and increase allow for.
+//
+// Ages are the time from an event's CreatedAt to the collector's clock, see
+// [WithClock]. An age is 0 where nothing waits, where CreatedAt is the zero time,
+// as a [memstreamer.Connector] may be given it, and where it is in the clock's
+// future.
+//
+// Bytes of a topic or name that are not UTF-8 are spelled as \xNN. Names that
+// are equal after that share a series: lag, age and deliveries are the larger
+// one, and all else is the sum.
 //
 // Streamers that share a registry are told apart by labels of the registerer:
 //
 //	prometheus.WrapRegistererWith(prometheus.Labels{"streamer": "orders"}, registry).
 //		MustRegister(metrics.NewCollector(streamer))
 //
-// It panics for a streamer or an option that is nil.
+// NewCollector panics if the streamer, an option or a clock is nil.
 func NewCollector(streamer Streamer, opts ...Option) prometheus.Collector {
-	if streamer == nil {
-		panic("metrics: NewCollector: streamer is nil")
+	c := &collector{options: resolve("NewCollector", streamer, opts)}
+	topic, receiver, largest := []string{"topic"}, []string{"topic", "receiver"}, "."
+	if c.options.withoutReceiver {
+		receiver, largest = topic, ", the largest of the topic's names in use."
 	}
-	var o options
-	for i, opt := range opts {
-		if opt == nil {
-			panic(fmt.Sprintf("metrics: NewCollector: option %d of %d is nil", i+1, len(opts)))
-		}
-		opt(&o)
-	}
-	topic, receiver := []string{"topic"}, []string{"topic", "receiver"}
-	if o.withoutReceiver {
-		receiver = topic
-	}
-	return &collector{
-		streamer: streamer,
-		options:  o,
-		events: prometheus.NewDesc("memstreamer_events_total",
-			"Events sent, on all topics.", nil, nil),
-		newest: prometheus.NewDesc("memstreamer_newest_id_total",
-			"ID of the newest event of the topic. IDs count the events of all topics.", topic, nil),
-		retained: prometheus.NewDesc("memstreamer_retained_events",
-			"Events of the topic that are kept.", topic, nil),
-		lag: prometheus.NewDesc("memstreamer_lag_events",
-			lagHelp(o), receiver, nil),
-		open: prometheus.NewDesc("memstreamer_open_receivers",
-			"Receivers that are open.", receiver, nil),
-		parked: prometheus.NewDesc("memstreamer_parked_receivers",
-			"Calls of Recv that wait for an event.", receiver, nil),
-	}
-}
+	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
 
-func lagHelp(o options) string {
-	if o.withoutReceiver {
-		return "Events kept and not acked, of the open receiver of the topic that is furthest behind."
+	c.events = prometheus.NewDesc("memstreamer_events_total", "Events sent, on all topics.", nil, nil)
+	c.ofTopic = []metric[topicSeries]{
+		{prometheus.NewDesc("memstreamer_sent_events_total", "Events sent to the topic.", topic, nil),
+			counter, func(t topicSeries) float64 { return float64(t.sent) }},
+		{prometheus.NewDesc("memstreamer_retained_events", "Events of the topic that are kept.", topic, nil),
+			gauge, func(t topicSeries) float64 { return float64(t.retained) }},
 	}
-	return "Events kept and not acked."
+	c.ofReceiver = []metric[receiverSeries]{
+		{prometheus.NewDesc("memstreamer_lag_events", "Events kept and not acked"+largest, receiver, nil),
+			gauge, func(r receiverSeries) float64 { return float64(r.lag) }},
+		{prometheus.NewDesc("memstreamer_oldest_unacked_seconds", "Age of the oldest event kept and not acked"+largest+" 0 where nothing waits.", receiver, nil),
+			gauge, func(r receiverSeries) float64 { return r.age.Seconds() }},
+		{prometheus.NewDesc("memstreamer_deliveries", "How often Recv has returned the oldest event not acked"+largest, receiver, nil),
+			gauge, func(r receiverSeries) float64 { return float64(r.deliveries) }},
+		{prometheus.NewDesc("memstreamer_open_receivers", "Receivers that are open.", receiver, nil),
+			gauge, func(r receiverSeries) float64 { return float64(r.open) }},
+		{prometheus.NewDesc("memstreamer_parked_receivers", "Calls of Recv that wait for an event.", receiver, nil),
+			gauge, func(r receiverSeries) float64 { return float64(r.parked) }},
+	}
+	if !c.options.withoutReceiver {
+		c.ofReceiver = append(c.ofReceiver, metric[receiverSeries]{
+			prometheus.NewDesc("memstreamer_acked_events_total", "Events acked.", receiver, nil),
+			counter, func(r receiverSeries) float64 { return float64(r.acked) }})
+	}
+	return c
 }
 
 type collector struct {
-	streamer Streamer
-	options  options
+	options    options
+	events     *prometheus.Desc
+	ofTopic    []metric[topicSeries]
+	ofReceiver []metric[receiverSeries]
 
-	events, newest, retained, lag, open, parked *prometheus.Desc
-
-	mu       sync.Mutex
-	lastID   int64            // the largest ID seen
-	newestID map[string]int64 // the largest seen of each topic that there was last time
+	mu     sync.Mutex
+	lastID int64 // the largest seen
 }
 
-// topicSeries and receiverSeries are what one set of label values shows.
+// metric is one figure of a series.
+type metric[S any] struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(S) float64
+}
+
+func (m metric[S]) collect(ch chan<- prometheus.Metric, series S, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(series), labels...)
+}
+
+// topicSeries is what the metrics of one topic label show.
 type topicSeries struct {
+	sent     int64
 	retained int
-	newestID int64
 }
 
+// receiverKey is the labels of a receiver; name is empty without that label.
 type receiverKey struct{ topic, name string }
 
+// receiverSeries is what the metrics of one receiverKey show.
 type receiverSeries struct {
-	open, parked int
-	lag          int64
+	lag, deliveries, acked int64
+	age                    time.Duration
+	open, parked           int
 }
 
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{c.events, c.newest, c.retained, c.lag, c.open, c.parked} {
-		ch <- desc
+	ch <- c.events
+	for _, m := range c.ofTopic {
+		ch <- m.desc
+	}
+	for _, m := range c.ofReceiver {
+		ch <- m.desc
 	}
 }
 
 // Collect implements [prometheus.Collector].
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	lastID, topics, receivers := c.read()
-
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	counter := func(desc *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, value, labels...)
-	}
-	counter(c.events, float64(lastID))
-	for topic, t := range topics {
-		gauge(c.retained, float64(t.retained), topic)
-		if t.newestID > 0 {
-			counter(c.newest, float64(t.newestID), topic)
+	stats, now := c.options.snapshot()
+	ch <- prometheus.MustNewConstMetric(c.events, prometheus.CounterValue, float64(c.largestID(stats)))
+	for topic, series := range c.topics(stats) {
+		for _, m := range c.ofTopic {
+			m.collect(ch, series, topic)
 		}
 	}
-	for key, r := range receivers {
+	for key, series := range c.receivers(stats, now) {
 		labels := []string{key.topic, key.name}
 		if c.options.withoutReceiver {
 			labels = labels[:1]
 		}
-		gauge(c.lag, float64(r.lag), labels...)
-		gauge(c.open, float64(r.open), labels...)
-		gauge(c.parked, float64(r.parked), labels...)
+		for _, m := range c.ofReceiver {
+			m.collect(ch, series, labels...)
+		}
 	}
 }
 
-// read takes a snapshot and sorts it into series. It takes it under the lock, so
-// that of two collections at once the topics of the later one are remembered.
-func (c *collector) read() (lastID int64, topics map[string]topicSeries, receivers map[receiverKey]receiverSeries) {
+// largestID returns the largest ID in stats or in any snapshot before it.
+func (c *collector) largestID(stats memstreamer.Stats) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	stats := c.streamer.Stats()
-	topics = make(map[string]topicSeries, len(stats.Topics))
-	receivers = make(map[receiverKey]receiverSeries)
+	for _, topic := range stats.Topics {
+		c.lastID = max(c.lastID, topic.LastID)
+	}
+	for _, receiver := range stats.Receivers {
+		c.lastID = max(c.lastID, receiver.AckedID)
+	}
+	return c.lastID
+}
+
+func (c *collector) topics(stats memstreamer.Stats) map[string]topicSeries {
+	topics := make(map[string]topicSeries, len(stats.Topics))
 	for _, topic := range stats.Topics {
 		label := validUTF8(topic.Topic)
 		t := topics[label]
+		t.sent += topic.Sent
 		t.retained += topic.Retained
-		t.newestID = max(t.newestID, topic.LastID, c.newestID[label])
 		topics[label] = t
-		if c.options.withoutReceiver {
-			// Also a topic that nobody reads tells that it has no receiver.
-			receivers[receiverKey{topic: label}] = receiverSeries{}
+	}
+	return topics
+}
+
+func (c *collector) receivers(stats memstreamer.Stats, now time.Time) map[receiverKey]receiverSeries {
+	receivers := make(map[receiverKey]receiverSeries)
+	if c.options.withoutReceiver {
+		// A topic without receivers shows that it has none.
+		for _, topic := range stats.Topics {
+			receivers[receiverKey{topic: validUTF8(topic.Topic)}] = receiverSeries{}
 		}
 	}
 	for _, receiver := range stats.Receivers {
 		key := receiverKey{validUTF8(receiver.Topic), validUTF8(receiver.Name)}
+		inUse := true
 		if c.options.withoutReceiver {
 			key.name = ""
-			if receiver.Open == 0 {
-				receiver.Lag = 0
-			}
+			inUse = receiver.Open > 0 || receiver.Deliveries > 0
 		}
 		r := receivers[key]
+		r.acked += receiver.Acked
 		r.open += receiver.Open
 		r.parked += receiver.Parked
-		r.lag = max(r.lag, receiver.Lag)
+		if inUse {
+			r.lag = max(r.lag, receiver.Lag)
+			r.age = max(r.age, ageOf(receiver, now))
+			r.deliveries = max(r.deliveries, receiver.Deliveries)
+		}
 		receivers[key] = r
-
-		t := topics[key.topic]
-		t.newestID = max(t.newestID, receiver.AckedID)
-		topics[key.topic] = t
 	}
-	c.newestID = make(map[string]int64, len(topics))
-	for label, t := range topics {
-		c.newestID[label] = t.newestID
-		c.lastID = max(c.lastID, t.newestID)
-	}
-	return c.lastID, topics, receivers
+	return receivers
 }

@@ -1,12 +1,15 @@
 package metrics_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,7 +23,7 @@ func get(t testing.TB, s metrics.Streamer, target string, accept ...string) *htt
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	r.Header["Accept"] = accept
 	w := httptest.NewRecorder()
-	metrics.NewHandler(s).ServeHTTP(w, r)
+	metrics.NewHandler(s, metrics.WithClock(stopped(now))).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -32,51 +35,103 @@ func body(t testing.TB, response *http.Response) string {
 }
 
 func TestJSON(t *testing.T) {
-	response := get(t, busy(t), "/debug/streamer", "application/json")
+	response := get(t, busy, "/debug/streamer", "application/json")
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.JSONEq(t, `{
 		"receivers": [
-			{"topic": "orders", "name": "run 17",  "open": 0, "parked": 0, "lag": 4, "acked_id": 0},
-			{"topic": "orders", "name": "billing", "open": 2, "parked": 0, "lag": 3, "acked_id": 1},
-			{"topic": "mail",   "name": "printer", "open": 1, "parked": 1, "lag": 0, "acked_id": 5},
-			{"topic": "quiet",  "name": "archive", "open": 1, "parked": 0, "lag": 0, "acked_id": 0}
+			{"topic": "orders", "name": "run 17",   "open": 0, "parked": 0, "lag": 4, "oldest_unacked_seconds": 91,     "deliveries": 0,  "acked": 0, "acked_id": 0},
+			{"topic": "orders", "name": "billing",  "open": 2, "parked": 0, "lag": 3, "oldest_unacked_seconds": 90.123, "deliveries": 12, "acked": 1, "acked_id": 1},
+			{"topic": "orders", "name": "shipping", "open": 1, "parked": 0, "lag": 1, "oldest_unacked_seconds": 5,      "deliveries": 1,  "acked": 3, "acked_id": 3},
+			{"topic": "mail",   "name": "printer",  "open": 1, "parked": 1, "lag": 0, "oldest_unacked_seconds": 0,      "deliveries": 0,  "acked": 6, "acked_id": 1000005},
+			{"topic": "quiet",  "name": "archive",  "open": 1, "parked": 0, "lag": 0, "oldest_unacked_seconds": 0,      "deliveries": 0,  "acked": 0, "acked_id": 0}
 		],
 		"topics": [
-			{"topic": "orders", "retained": 4, "first_id": 1, "last_id": 4, "max_lag": 4},
-			{"topic": "mail",   "retained": 1, "first_id": 5, "last_id": 5, "max_lag": 0},
-			{"topic": "quiet",  "retained": 0, "first_id": 0, "last_id": 0, "max_lag": 0}
+			{"topic": "orders", "max_lag": 4, "oldest_unacked_seconds": 91, "sent": 1234567, "retained": 4, "first_id": 1, "last_id": 4},
+			{"topic": "mail",   "max_lag": 0, "oldest_unacked_seconds": 0,  "sent": 6, "retained": 1, "first_id": 1000005, "last_id": 1000005},
+			{"topic": "quiet",  "max_lag": 0, "oldest_unacked_seconds": 0,  "sent": 0, "retained": 0, "first_id": 0, "last_id": 0}
 		]
 	}`, body(t, response))
 }
 
 func TestJSONOfOpenReceivers(t *testing.T) {
-	require.JSONEq(t, `{
-		"receivers": [
-			{"topic": "orders", "name": "billing", "open": 2, "parked": 0, "lag": 3, "acked_id": 1},
-			{"topic": "mail",   "name": "printer", "open": 1, "parked": 1, "lag": 0, "acked_id": 5},
-			{"topic": "quiet",  "name": "archive", "open": 1, "parked": 0, "lag": 0, "acked_id": 0}
-		],
-		"topics": [
-			{"topic": "orders", "retained": 4, "first_id": 1, "last_id": 4, "max_lag": 3},
-			{"topic": "mail",   "retained": 1, "first_id": 5, "last_id": 5, "max_lag": 0},
-			{"topic": "quiet",  "retained": 0, "first_id": 0, "last_id": 0, "max_lag": 0}
-		]
-	}`, body(t, get(t, busy(t), "/debug/streamer?open", "application/json")))
+	response := body(t, get(t, busy, "/debug/streamer?open", "application/json"))
+	require.NotContains(t, response, "run 17")
+	require.Contains(t, response, `"topics":[{"topic":"orders","max_lag":3,"oldest_unacked_seconds":90.123,`)
 }
 
 func TestJSONOfAnEmptyStreamer(t *testing.T) {
-	for _, s := range []metrics.Streamer{memstreamer.New(), fixed{}} {
+	for _, s := range []metrics.Streamer{memstreamer.New(), snapshot{}} {
 		require.Equal(t, `{"receivers":[],"topics":[]}`+"\n", body(t, get(t, s, "/", "application/json")))
 	}
 }
 
 func TestJSONWithNamesThatAreNotUTF8(t *testing.T) {
-	s := memstreamer.New()
-	open(t, s, "a\xff", "\xc3(<b>")
-	require.JSONEq(t, `{
-		"receivers": [{"topic": "a\\xff", "name": "\\xc3(<b>", "open": 1, "parked": 0, "lag": 0, "acked_id": 0}],
-		"topics": [{"topic": "a\\xff", "retained": 0, "first_id": 0, "last_id": 0, "max_lag": 0}]
-	}`, body(t, get(t, s, "/", "application/json")))
+	response := body(t, get(t, snapshot{
+		Topics:    []memstreamer.TopicStats{{Topic: "a\xff"}},
+		Receivers: []memstreamer.ReceiverStats{{Topic: "a\xff", Name: "\xc3(<b>", Lag: 3}},
+	}, "/", "application/json"))
+	var names struct {
+		Receivers []struct{ Topic, Name string }
+		Topics    []struct {
+			Topic string
+			Lag   int64 `json:"max_lag"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(response), &names))
+	require.Equal(t, `{[{a\xff \xc3(<b>}] [{a\xff 3}]}`, fmt.Sprint(names))
+}
+
+// The oldest un-acked event comes first, then the largest lag, then the name. An
+// event from the clock's future, or without CreatedAt, has no age.
+func TestOrderOfRows(t *testing.T) {
+	row := func(name string, lag int64, oldest time.Time) memstreamer.ReceiverStats {
+		return memstreamer.ReceiverStats{Topic: "topic of " + name, Name: name, Open: 1, Lag: lag, OldestUnacked: oldest}
+	}
+	s := snapshot{Receivers: []memstreamer.ReceiverStats{
+		row("idle 1", 0, time.Time{}),
+		row("idle 2", 0, time.Time{}),
+		row("young", 90, now.Add(-time.Second)),
+		row("old", 1, now.Add(-time.Hour)),
+		row("old and behind", 2, now.Add(-time.Hour)),
+		row("future", 7, now.Add(time.Hour)),
+		row("undated", 8, time.Time{}),
+	}}
+	for _, r := range s.Receivers {
+		s.Topics = append(s.Topics, memstreamer.TopicStats{Topic: r.Topic})
+	}
+	page := body(t, get(t, s, "/"))
+	receivers, topics, _ := strings.Cut(page, "<h2>Topics</h2>")
+	want := []string{"old and behind", "old", "young", "undated", "future", "idle 1", "idle 2"}
+	require.Equal(t, want, firstCells(receivers, `<td>([^<]+)<span`))
+	require.Equal(t, want, firstCells(topics, `<td>topic of ([^<]+)</td>`))
+}
+
+func firstCells(page, pattern string) (cells []string) {
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(page, -1) {
+		cells = append(cells, match[1])
+	}
+	return cells
+}
+
+func TestAgesOnThePage(t *testing.T) {
+	for _, test := range []struct {
+		age  time.Duration
+		want string
+	}{
+		{0, "–"},
+		{time.Millisecond, "0s"},
+		{59*time.Second + 999*time.Millisecond, "59s"},
+		{time.Minute, "1m"},
+		{59*time.Minute + 7*time.Second, "59m7s"},
+		{2*time.Hour + 5*time.Minute + 59*time.Second, "2h5m"},
+		{28*time.Hour + 59*time.Minute, "1d4h"},
+		{400 * 24 * time.Hour, "400d"},
+	} {
+		t.Run(test.want, func(t *testing.T) {
+			page := body(t, get(t, snapshot{Receivers: []memstreamer.ReceiverStats{{Topic: "orders", Name: "billing", Lag: 1, OldestUnacked: now.Add(-test.age)}}}, "/"))
+			require.Contains(t, page, ">"+test.want+"</td>\n"+`<td class="number wide">0</td>`)
+		})
+	}
 }
 
 func TestNegotiation(t *testing.T) {
@@ -116,7 +171,7 @@ func TestNegotiation(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	server := httptest.NewServer(metrics.NewHandler(busy(t)))
+	server := httptest.NewServer(metrics.NewHandler(busy))
 	defer server.Close()
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {
 		t.Run(method, func(t *testing.T) {
@@ -144,11 +199,13 @@ func TestMethods(t *testing.T) {
 }
 
 func TestPageEscapesNames(t *testing.T) {
-	s := memstreamer.New()
-	open(t, s, `<script>alert("topic")</script>`, `"><img src=x onerror=alert(1)>`)
-	page := body(t, get(t, s, "/"))
-	require.Contains(t, page, "<td>&lt;script&gt;alert(&#34;topic&#34;)&lt;/script&gt;</td>")
-	require.Contains(t, page, "<td>&#34;&gt;&lt;img src=x onerror=alert(1)&gt;</td>")
+	const topic, name = `<script>alert("topic")</script>`, `"><img src=x onerror=alert(1)>`
+	page := body(t, get(t, snapshot{
+		Topics:    []memstreamer.TopicStats{{Topic: topic}},
+		Receivers: []memstreamer.ReceiverStats{{Topic: topic, Name: name}},
+	}, "/"))
+	require.Equal(t, 3, strings.Count(page, ">&lt;script&gt;alert(&#34;topic&#34;)&lt;/script&gt;<"))
+	require.Contains(t, page, "<td>&#34;&gt;&lt;img src=x onerror=alert(1)&gt;<")
 	require.NotContains(t, page, "<script")
 	require.NotContains(t, page, "<img")
 }
@@ -160,14 +217,15 @@ func TestPageOfAnEmptyStreamer(t *testing.T) {
 	require.NotContains(t, page, "<table>")
 }
 
-// many is a streamer with n receivers, each on a topic of its own and further
-// behind than the one before.
+// many is a streamer with n receivers, each on a topic of its own and waiting
+// longer than the one before.
 func many(n int) metrics.Streamer {
-	var s fixed
+	var s snapshot
 	for i := range n {
 		topic := fmt.Sprintf("topic %05d", i)
 		s.Topics = append(s.Topics, memstreamer.TopicStats{Topic: topic, Retained: n, FirstID: 1, LastID: int64(n)})
-		s.Receivers = append(s.Receivers, memstreamer.ReceiverStats{Topic: topic, Name: "step", Open: 1, Lag: int64(i)})
+		s.Receivers = append(s.Receivers, memstreamer.ReceiverStats{
+			Topic: topic, Name: "step", Open: 1, Lag: 1, OldestUnacked: now.Add(time.Duration(-i) * time.Second)})
 	}
 	return s
 }
@@ -175,22 +233,22 @@ func many(n int) metrics.Streamer {
 func TestPageShowsTheFirstRowsOfMany(t *testing.T) {
 	page := body(t, get(t, many(10_000), "/"))
 	require.Equal(t, 2*(1+200), strings.Count(page, "<tr>"))
-	require.Contains(t, page, "These 200 of 10000 are the furthest behind")
-	require.Contains(t, page, "In these 200 of 10000 a receiver is the furthest behind")
-	require.Equal(t, 2, strings.Count(page, "<td>topic 09999</td>"))
-	require.Equal(t, 2, strings.Count(page, "<td>topic 09800</td>"))
-	require.NotContains(t, page, "<td>topic 09799</td>")
-	require.Contains(t, page, "Open receivers: 10000 ·")
+	require.Equal(t, 2, strings.Count(page, "These are 200 of 10,000; JSON has them all."))
+	require.Equal(t, 3, strings.Count(page, ">topic 09999<"))
+	require.Equal(t, 3, strings.Count(page, ">topic 09800<"))
+	require.NotContains(t, page, "topic 09799")
+	require.Contains(t, page, "Open receivers: 10,000 · parked in Recv: 0 · events kept: 100,000,000 ·")
 
 	page = body(t, get(t, many(200), "/"))
 	require.Equal(t, 2*(1+200), strings.Count(page, "<tr>"))
-	require.NotContains(t, page, "furthest behind")
+	require.NotContains(t, page, "These are")
 
 	require.Equal(t, 10_000, strings.Count(body(t, get(t, many(10_000), "/", "application/json")), `"max_lag"`))
 }
 
 func TestNewHandlerRefusesNil(t *testing.T) {
 	require.PanicsWithValue(t, "metrics: NewHandler: streamer is nil", func() { metrics.NewHandler(nil) })
+	require.PanicsWithValue(t, "metrics: NewHandler: option 1 of 1 is nil", func() { metrics.NewHandler(busy, nil) })
 }
 
 func BenchmarkPage(b *testing.B) {

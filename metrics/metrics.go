@@ -1,28 +1,39 @@
-// Package metrics shows what the Stats of a streamer tell: to Prometheus by
+// Package metrics shows the Stats of a streamer: to Prometheus by
 // [NewCollector], and to a person with a browser, or a program that reads JSON,
 // by [NewHandler].
 //
-// Neither has a goroutine, and a streamer that nobody asks about pays nothing.
+// It starts no goroutine. A streamer that nobody asks about pays nothing.
 package metrics
 
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/memstreamer/memstreamer"
 )
 
-// Streamer is what is shown. A [memstreamer.StreamConstructor] is one.
+// Streamer is what a collector and a handler show. A
+// [memstreamer.StreamConstructor] is one, and so is a [memstreamer.Connector].
 type Streamer interface {
-	// Stats returns a snapshot that the caller may change. It is called by many
-	// goroutines at once.
+	// Stats returns a snapshot that the caller may change. It must be safe for
+	// concurrent use.
 	Stats() memstreamer.Stats
 }
 
-// validUTF8 returns name with each byte of it that is not UTF-8 spelled as \xNN.
-// A streamer takes any name; Prometheus refuses a scrape, and JSON cannot hold
-// a string, that is not valid UTF-8.
+// ageOf returns the age of the oldest event that r has not acked. It is 0 where
+// nothing waits, where the event has no CreatedAt, and where now is before it.
+func ageOf(r memstreamer.ReceiverStats, now time.Time) time.Duration {
+	if r.OldestUnacked.IsZero() {
+		return 0
+	}
+	return max(now.Sub(r.OldestUnacked), 0)
+}
+
+// validUTF8 returns name with each byte that is not UTF-8 spelled as \xNN. A
+// streamer takes any name, but Prometheus refuses a scrape that is not valid
+// UTF-8, and JSON cannot hold such a string.
 func validUTF8(name string) string {
 	if utf8.ValidString(name) {
 		return name

@@ -1,95 +1,50 @@
 package metrics_test
 
 import (
-	"context"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/metrics"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fixed is a Streamer at one moment.
-type fixed memstreamer.Stats
+var (
+	_ metrics.Streamer = (*memstreamer.StreamConstructor)(nil)
+	_ metrics.Streamer = (*memstreamer.Connector)(nil)
+)
 
-func (f fixed) Stats() memstreamer.Stats { return memstreamer.Stats(f) }
+// snapshot is a Streamer at one moment.
+type snapshot memstreamer.Stats
 
-// clock is a memstreamer.Clock that only advance moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+func (s snapshot) Stats() memstreamer.Stats { return memstreamer.Stats(s) }
 
-func newClock() *clock {
-	return &clock{now: time.Unix(1_700_000_000, 0)}
-}
+// stopped is a memstreamer.Clock that stands still.
+type stopped time.Time
 
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
+func (s stopped) Now() time.Time { return time.Time(s) }
 
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+// now is the time of all tests.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// send sends n events by a sender that is closed again.
-func send(t testing.TB, s memstreamer.EventStreamer, topic string, n int) {
-	t.Helper()
-	sender, err := s.NewSender(t.Context(), topic)
-	require.NoError(t, err)
-	for range n {
-		require.NoError(t, sender.Send(t.Context(), "order", 1, nil))
-	}
-	require.NoError(t, sender.Close())
-}
-
-func open(t testing.TB, s memstreamer.EventStreamer, topic, name string) memstreamer.EventReceiver {
-	t.Helper()
-	receiver, err := s.NewReceiver(t.Context(), topic, name)
-	require.NoError(t, err)
-	return receiver
-}
-
-// ack receives and acks n events.
-func ack(t testing.TB, r memstreamer.EventReceiver, n int) {
-	t.Helper()
-	for range n {
-		_, ack, err := r.Recv(t.Context())
-		require.NoError(t, err)
-		require.NoError(t, ack())
-	}
-}
-
-// park has r wait in Recv until the test ends.
-func park(t testing.TB, s *memstreamer.StreamConstructor, r memstreamer.EventReceiver) {
-	t.Helper()
-	parked := func() (n int) {
-		for _, receiver := range s.Stats().Receivers {
-			n += receiver.Parked
-		}
-		return n
-	}
-	before := parked()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _, _ = r.Recv(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	require.Eventually(t, func() bool { return parked() == before+1 }, 10*time.Second, time.Millisecond)
+// busy is a streamer with something of everything: a receiver that is parked, a
+// step that fails, a name that nobody has open, and a topic without events.
+var busy = snapshot{
+	Topics: []memstreamer.TopicStats{
+		{Topic: "mail", Retained: 1, FirstID: 1000005, LastID: 1000005, Sent: 6},
+		{Topic: "orders", Retained: 4, FirstID: 1, LastID: 4, Sent: 1234567},
+		{Topic: "quiet"},
+	},
+	Receivers: []memstreamer.ReceiverStats{
+		{Topic: "mail", Name: "printer", Open: 1, Parked: 1, Acked: 6, AckedID: 1000005},
+		{Topic: "orders", Name: "billing", Open: 2, Lag: 3, OldestUnacked: now.Add(-90123456 * time.Microsecond), Deliveries: 12, Acked: 1, AckedID: 1},
+		{Topic: "orders", Name: "run 17", Lag: 4, OldestUnacked: now.Add(-91 * time.Second)},
+		{Topic: "orders", Name: "shipping", Open: 1, Lag: 1, OldestUnacked: now.Add(-5 * time.Second), Deliveries: 1, Acked: 3, AckedID: 3},
+		{Topic: "quiet", Name: "archive", Open: 1},
+	},
 }

@@ -7,13 +7,15 @@ import (
 	"html/template"
 	"io"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // refresh is how often the page loads itself again.
 const refresh = 2 * time.Second
 
-// maxRows is how many rows of each table the page shows at most: who is behind
-// comes first, and nobody reads more than that.
+// maxRows is how many rows of each table the page shows at most. Those that have
+// waited longest come first, and nobody reads more.
 const maxRows = 200
 
 var (
@@ -22,11 +24,11 @@ var (
 	//go:embed page.css
 	pageCSS string
 
-	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"comma": humanize.Comma}).Parse(pageHTML))
 
 	// contentSecurityPolicy lets a browser use the page's own style and nothing
-	// else, should a name ever find its way out of the escaping. The image is
-	// the empty icon without which browsers ask for /favicon.ico.
+	// else, in case a name is ever left unescaped. Images are allowed for the empty
+	// icon, without which browsers ask for /favicon.ico.
 	contentSecurityPolicy = "default-src 'none'; img-src data:; style-src 'sha256-" + sha256Base64(pageCSS) + "'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -44,23 +46,29 @@ type page struct {
 	OpenOnly bool
 
 	Receivers    []receiverRow
-	AllReceivers int // also those past maxRows
-	Open, Parked int // of all receivers
+	AllReceivers int64 // also those past maxRows
+	Open, Parked int64 // of all receivers
 	Topics       []topicRow
-	AllTopics    int
-	Retained     int // of all topics
+	AllTopics    int64 // also those past maxRows
+	Retained     int64 // of all topics
 }
 
-func writePage(w io.Writer, t tables, openOnly bool) error {
+// MoreReceivers reports whether there are more than the page shows.
+func (p page) MoreReceivers() bool { return int64(len(p.Receivers)) < p.AllReceivers }
+
+// MoreTopics reports whether there are more than the page shows.
+func (p page) MoreTopics() bool { return int64(len(p.Topics)) < p.AllTopics }
+
+func writePage(w io.Writer, t tables, now time.Time, openOnly bool) error {
 	p := page{
 		CSS:          template.CSS(pageCSS),
 		Refresh:      int(refresh.Seconds()),
-		Time:         time.Now().UTC(),
+		Time:         now.UTC(),
 		OpenOnly:     openOnly,
 		Receivers:    t.Receivers[:min(len(t.Receivers), maxRows)],
-		AllReceivers: len(t.Receivers),
+		AllReceivers: int64(len(t.Receivers)),
 		Topics:       t.Topics[:min(len(t.Topics), maxRows)],
-		AllTopics:    len(t.Topics),
+		AllTopics:    int64(len(t.Topics)),
 	}
 	for _, r := range t.Receivers {
 		p.Open += r.Open

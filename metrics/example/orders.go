@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -11,17 +12,22 @@ import (
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
 
-// startOrders runs the workflow on streamer, with so many orders a second. The
-// returned function ends it, and waits for that.
+// errCarrier is how ship fails.
+var errCarrier = errors.New("the carrier does not answer")
+
+// startOrders runs the workflow on streamer, with rate orders a second. The
+// returned function ends it and returns when it has ended.
 func startOrders(ctx context.Context, streamer memstreamer.EventStreamer, rate int, stderr io.Writer) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	pace := time.Second / time.Duration(rate)
 	engine, err := fulfilment.New(ctx,
 		memstreamer.As[fulfilment.EventStreamer](streamer),
 		fulfilment.NewMemoryStore(),
-		fulfilment.WithFaults(fulfilment.Faults{BeforeStep: takeTime(ctx, pace)}),
+		fulfilment.WithFaults(fulfilment.Faults{BeforeStep: trouble(ctx, pace)}),
 		fulfilment.WithHooks(fulfilment.Hooks{Failed: func(consumer string, err error) {
-			fmt.Fprintf(stderr, "example: %s: %v\n", consumer, err)
+			if !errors.Is(err, errCarrier) {
+				fmt.Fprintf(stderr, "example: %s: %v\n", consumer, err)
+			}
 		}}))
 	if err != nil {
 		cancel()
@@ -40,7 +46,7 @@ func startOrders(ctx context.Context, streamer memstreamer.EventStreamer, rate i
 	}, nil
 }
 
-// submit submits an order every pace, until one fails or ctx is done.
+// submit submits one order every pace until one fails or ctx is done.
 func submit(ctx context.Context, engine *fulfilment.Engine, pace time.Duration) error {
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
@@ -62,10 +68,10 @@ func submit(ctx context.Context, engine *fulfilment.Engine, pace time.Duration) 
 	}
 }
 
-// takeTime returns what has two of the steps take time before each try. Charge
-// keeps up with the pace of the orders but for five seconds in every twenty;
-// what it then makes up for is more than pick can take at once.
-func takeTime(ctx context.Context, pace time.Duration) func(consumer string, _ fulfilment.Record) error {
+// trouble returns the faults of the steps. In every twenty seconds, charge is
+// too slow for five and ship fails for six. Pick keeps up with the orders, but
+// falls behind while charge makes up for lost time.
+func trouble(ctx context.Context, pace time.Duration) func(consumer string, _ fulfilment.Record) error {
 	start := time.Now()
 	return func(consumer string, _ fulfilment.Record) error {
 		second := time.Since(start) % (20 * time.Second) / time.Second
@@ -76,6 +82,8 @@ func takeTime(ctx context.Context, pace time.Duration) func(consumer string, _ f
 			return wait(ctx, pace/5)
 		case consumer == "pick":
 			return wait(ctx, pace/2)
+		case consumer == "ship" && second >= 6 && second < 12:
+			return errCarrier
 		}
 		return nil
 	}

@@ -24,16 +24,17 @@ const (
 	exitUsage  = 2
 )
 
-// retention is short, so that its work is seen soon.
+// retention is short, so that its work shows soon.
 const retention = 30 * time.Second
 
-// run is the program, but for its process; it returns the exit status.
+// run is the program without its process. It returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parseFlags(args, stderr)
+	c, err := parseFlags(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	}
 	if err != nil {
+		fmt.Fprintf(stderr, "example: %v\nexample -h lists the flags.\n", err)
 		return exitUsage
 	}
 	if err := serve(ctx, c, stdout, stderr); err != nil {
@@ -49,31 +50,33 @@ type config struct {
 	rate int
 }
 
-// parseFlags reports what is wrong with args on stderr, as the flag package
-// does, and returns [flag.ErrHelp] for a request for help.
-func parseFlags(args []string, stderr io.Writer) (config, error) {
+// parseFlags returns what args say. It prints help that they ask for to stdout,
+// and then returns [flag.ErrHelp].
+func parseFlags(args []string, stdout io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "serve on `HOST:PORT`; port 0 is one that is free")
-	flags.IntVar(&c.rate, "rate", 50, "submit so many `ORDERS` a second, each of which is eight events")
-	if err := flags.Parse(args); err != nil {
-		return config{}, err
-	}
-	var err error
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "serve on `HOST:PORT`; port 0 picks a free one")
+	flags.IntVar(&c.rate, "rate", 50, "submit `ORDERS` a second, each of which is eight events")
+	err := flags.Parse(args)
 	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, "example runs an order workflow at a steady pace and serves what its streamer\n"+
+			"tells: /metrics for Prometheus, and /debug/streamer for a browser.\n\nUsage: example [flags]\n\n")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return c, err
+	case err != nil:
+		return c, err
 	case flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case c.rate < 1 || c.rate > 1000:
-		err = fmt.Errorf("-rate must be from 1 to 1000, not %d", c.rate)
+		return c, fmt.Errorf("-rate must be from 1 to 1000, not %d", c.rate)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "example: %v\nexample -h lists the flags.\n", err)
-	}
-	return c, err
+	return c, nil
 }
 
-// serve works until ctx is done or the server fails.
+// serve runs the workflow and the server until ctx is done or the server fails.
 func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.addr)
 	if err != nil {
@@ -94,8 +97,10 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	mux.Handle("/debug/streamer", metrics.NewHandler(streamer))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 
-	fmt.Fprintf(stdout, "metrics: http://%s/metrics\npage:    http://%[1]s/debug/streamer\n", listener.Addr())
-	fmt.Fprintf(stdout, "%d orders a second, until interrupted\n", c.rate)
+	if _, err := fmt.Fprintf(stdout, "metrics: http://%s/metrics\npage:    http://%[1]s/debug/streamer\n"+
+		"%d orders a second, until interrupted\n", listener.Addr(), c.rate); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -103,7 +108,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	// Requests that are being answered are still answered.
+	// Finish the requests that are being answered.
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err = server.Shutdown(shutdown)
