@@ -94,6 +94,15 @@ func TestArenaSharesChunks(t *testing.T) {
 	require.Len(t, a.chunks, 3)
 	a.put(nil)
 	require.Len(t, a.chunks, 4, "a large payload has a chunk to itself")
+
+	a = arena{}
+	a.put(make([]byte, 2*chunkSize))
+	require.Len(t, a.chunks, 1, "also the first")
+
+	a = arena{}
+	a.put(make([]byte, chunkSize/2-3)) // behind a length of three bytes
+	a.put(make([]byte, chunkSize/2-3))
+	require.Len(t, a.chunks, 1, "a chunk may be full to the last byte")
 }
 
 // Chunks are numbered modulo 2^32.
