@@ -26,6 +26,7 @@ func TestJournalLoads(t *testing.T) {
 			{Topic: "orders", ID: 9, CreatedAt: old, ForeignID: "d"},
 		}), []journal.Saved{
 			{Topic: "orders", Name: "gone", Position: journal.Position{After: 5, AckedID: 5}},
+			{Topic: "orders", Name: "last", Position: journal.Position{After: 7, AckedID: 7}},
 			{Topic: "orders", Name: "done", Position: journal.Position{After: 12}},
 			{Topic: "parcels", Name: "new"},
 		}, 11)
@@ -41,9 +42,14 @@ func TestJournalLoads(t *testing.T) {
 			assert.Equal(t, want, *e)
 			require.NoError(t, ack())
 		}
+		last, err := s.NewReceiver(t.Context(), "orders", "last")
+		require.NoError(t, err)
+		e, _, err := last.Recv(t.Context())
+		require.NoError(t, err)
+		assert.EqualValues(t, 9, e.ID, "of the event after the one that it has acked")
 		parcels, err := s.NewReceiver(t.Context(), "parcels", "new")
 		require.NoError(t, err)
-		e, _, err := parcels.Recv(t.Context())
+		e, _, err = parcels.Recv(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, map[memstreamer.Header]string{"run_id": "1", "other": "2"}, e.Headers)
 
