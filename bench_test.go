@@ -98,13 +98,7 @@ func BenchmarkPass(b *testing.B) {
 
 func BenchmarkRetained(b *testing.B) { eachStreamer(b, keeping, bench.Retained, parking) }
 
-func BenchmarkCollection(b *testing.B) {
-	events := 2_000_000
-	if testing.Short() {
-		events = 20_000
-	}
-	eachStreamer(b, keeping, bench.Collection(events), parking)
-}
+func BenchmarkCollection(b *testing.B) { eachStreamer(b, keeping, bench.Collection, parking) }
 
 // BenchmarkSendParallel sends to one topic from four goroutines a processor.
 func BenchmarkSendParallel(b *testing.B) {
@@ -187,11 +181,7 @@ func BenchmarkSparseTopic(b *testing.B) {
 				for i := range senders {
 					senders[i] = s.Sender(strconv.Itoa(i))
 				}
-				events := 1_000_000
-				if testing.Short() {
-					events = 10_000
-				}
-				for n := range events {
+				for n := range bench.Scale(1_000_000) {
 					failOn(b, senders[n%topics].Send(s.Ctx, n))
 				}
 				fresh := make([]bench.Receiver, 1000)

@@ -21,10 +21,7 @@ import (
 // the fastest time of each call counts: what is left is its own work, and not
 // that of whatever else ran on the machine. max-ns is the worst single call.
 func BenchmarkSweep(b *testing.B) {
-	events, calls := 1_000_000, 20_000
-	if testing.Short() {
-		events, calls = 10_000, 400
-	}
+	events, calls := bench.Scale(1_000_000), bench.Scale(20_000)
 	kinds := []string{"send", "ack", "open", "close"}
 	fastest := make(map[string][]time.Duration)
 	for b.Loop() {

@@ -32,8 +32,9 @@ var (
 )
 
 const (
-	pictureWidth = 22 * vg.Centimeter
-	textSize     = vg.Length(11)
+	pictureWidth  = 22 * vg.Centimeter
+	pictureHeight = 9 * vg.Centimeter
+	textSize      = vg.Length(11)
 )
 
 // drawHandoff draws how long each peer takes for a hand-off, the fastest on
@@ -49,8 +50,7 @@ func drawHandoff(file string, r *results) error {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(b.time.median(), a.time.median()) })
 
-	p := newPlot(r, "Time of a hand-off, there and back: lower is better",
-		fmt.Sprintf("on a log scale: the median of %s, and their range", count(r.rounds, "round")), "")
+	p := newPlot(r, "Time of a hand-off, there and back: lower is better")
 	from := math.Inf(1) // the power of ten below the fastest
 	var to float64
 	for _, row := range rows {
@@ -93,12 +93,13 @@ func drawHandoff(file string, r *results) error {
 	p.NominalY(names...)
 	p.Y.Tick.Label.Font.Size = textSize
 	p.Y.Min, p.Y.Max = -0.6, float64(len(rows))-0.3
-	return save(file, p, 9*vg.Centimeter)
+	return save(file, p, fmt.Sprintf("on a log scale: the median of %s, and their range", count(r.rounds, "round")))
 }
 
 // drawIdle draws the cores that receivers use to wait, by how many they are.
 func drawIdle(file string, r *results) error {
-	p := newPlot(r, "Cores used by receivers that wait for an event", "receivers, on a log scale", "cores")
+	p := newPlot(r, "Cores used by receivers that wait for an event")
+	p.Y.Label.Text = "cores"
 	// The label goes right of the last point where there is room, else above it.
 	curve := func(streamer, label string, hue color.Color, align text.XAlignment, offset vg.Point, receivers []int) error {
 		var points plotter.XYs
@@ -149,16 +150,16 @@ func drawIdle(file string, r *results) error {
 		}
 		return ticks
 	})
-	return save(file, p, 9*vg.Centimeter)
+	return save(file, p, "receivers, on a log scale")
 }
 
-func newPlot(r *results, title, x, y string) *plot.Plot {
+func newPlot(r *results, title string) *plot.Plot {
 	if r.quick {
 		title = quickNote
 	}
 	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.Text = title
 	p.Title.TextStyle.Font.Size = 14
 	p.Title.TextStyle.Color = ink
 	p.Title.Padding = vg.Points(8)
@@ -226,10 +227,15 @@ func tickTime(sec float64) string {
 func tickCount(n float64) string { return thousands(int(n)) }
 
 // save writes p as an SVG whose text is in the first font of its kind that the
-// viewer has: the three are of equal widths.
-func save(file string, p *plot.Plot, height vg.Length) error {
-	canvas := vgsvg.New(pictureWidth, height)
-	p.Draw(draw.Crop(draw.New(canvas), 6, -14, 6, -6))
+// viewer has: the three are of equal widths. The caption is no label of the X
+// axis, for which plot would leave room in the wrong place on a log scale.
+func save(file string, p *plot.Plot, caption string) error {
+	canvas := vgsvg.New(pictureWidth, pictureHeight)
+	all := draw.New(canvas)
+	p.Draw(draw.Crop(all, 6, -14, 26, -6))
+	style := p.Y.Label.TextStyle
+	style.Rotation, style.XAlign, style.YAlign = 0, text.XCenter, text.YBottom
+	all.FillText(style, vg.Point{X: pictureWidth / 2, Y: 8}, caption)
 	var svg bytes.Buffer
 	if _, err := canvas.WriteTo(&svg); err != nil {
 		return err

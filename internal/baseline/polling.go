@@ -4,97 +4,33 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/memstreamer/memstreamer"
 )
 
-// polling waits by asking again: the log under one mutex, the cursors under
-// another, and a Recv that loops over the two.
+// polling waits by asking again: the log is under one mutex, the cursors under
+// another, and Recv loops over the two.
 type polling struct {
+	streamer
 	cursors cursorStore
-
-	mu     sync.Mutex
-	closed bool
-	log    []entry
 }
 
 // NewPolling returns a streamer whose waiting receivers spin, as those of the
 // in-memory adapters that engines ship do. It implements io.Closer.
 func NewPolling() memstreamer.EventStreamer {
-	return &polling{cursors: cursorStore{next: make(map[cursorKey]int)}}
-}
-
-func (p *polling) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	p := &polling{cursors: cursorStore{next: make(map[cursorKey]int)}}
+	p.changed.L = &p.mu
+	p.open = func(key cursorKey, position int) memstreamer.EventReceiver {
+		p.cursors.open(key, position)
+		return &pollingReceiver{streamer: p, key: key}
 	}
-	if _, closed := p.snapshot(); closed {
-		return nil, memstreamer.ErrClosed
-	}
-	return &pollingSender{streamer: p, topic: topic}, nil
-}
-
-func (p *polling) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	log, closed := p.snapshot()
-	if closed {
-		return nil, memstreamer.ErrClosed
-	}
-	key := cursorKey{topic, name}
-	if receiverOptions(opts).StreamFromLatest {
-		p.cursors.open(key, len(log))
-	} else {
-		p.cursors.open(key, 0)
-	}
-	return &pollingReceiver{streamer: p, key: key}, nil
-}
-
-// Close ends the loops of all receivers.
-func (p *polling) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	return nil
+	return p
 }
 
 func (p *polling) snapshot() (log []entry, closed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log, p.closed
-}
-
-type pollingSender struct {
-	streamer *polling
-	topic    string
-	closed   atomic.Bool
-}
-
-func (s *pollingSender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	p := s.streamer
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || s.closed.Load() {
-		return memstreamer.ErrClosed
-	}
-	p.log = append(p.log, entry{topicOf(headers, s.topic), &memstreamer.Event{
-		ID:        int64(len(p.log)) + 1,
-		ForeignID: foreignID,
-		Type:      statusType,
-		Headers:   headers,
-		CreatedAt: time.Now(),
-	}})
-	return nil
-}
-
-func (s *pollingSender) Close() error {
-	s.closed.Store(true)
-	return nil
 }
 
 type pollingReceiver struct {

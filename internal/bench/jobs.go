@@ -12,12 +12,16 @@ import (
 // Job is a benchmark of whatever Open opens.
 type Job func(b *testing.B, open Open)
 
-const (
-	// backlog is how many events the jobs keep that keep some.
-	backlog = 100_000
-	// passed is how many Pass sends.
-	passed = 50_000
-)
+// backlog is how many events the jobs keep that keep some.
+const backlog = 100_000
+
+// Scale returns n, or a hundredth of it in a short run.
+func Scale(n int) int {
+	if testing.Short() {
+		return n / 100
+	}
+	return n
+}
 
 // Handoff passes an event there and back: Send on one topic, where a waiting
 // receiver takes and acks it and sends one on a second topic, where a waiting
@@ -126,13 +130,14 @@ func Send(b *testing.B, open Open) {
 // Recv takes and acks the events of a backlog, again and again by receivers of
 // fresh names.
 func Recv(b *testing.B, open Open) {
+	events := Scale(backlog)
 	s := Start(b, open)
-	failOn(b, SendAll(s.Ctx, s.Sender(Topic), backlog))
+	failOn(b, SendAll(s.Ctx, s.Sender(Topic), events))
 	receiver := s.Receiver(Topic, "0")
 	m := newMeter(b)
 	for n := 1; b.Loop(); n++ {
 		failOn(b, Take(s.Ctx, receiver))
-		if n%backlog == 0 {
+		if n%events == 0 {
 			receiver = s.Receiver(Topic, strconv.Itoa(n))
 		}
 	}
@@ -144,6 +149,7 @@ func Recv(b *testing.B, open Open) {
 // counts once in events/s.
 func Pass(receivers int, ordered bool) Job {
 	return func(b *testing.B, open Open) {
+		events := Scale(50_000)
 		m := newMeter(b)
 		for b.Loop() {
 			var s *Session
@@ -154,40 +160,39 @@ func Pass(receivers int, ordered bool) Job {
 					all = append(all, s.Receiver(Topic, strconv.Itoa(i)))
 				}
 			})
-			failOn(b, PassEvents(s.Ctx, s.Sender(Topic), all, passed, ordered))
+			failOn(b, PassEvents(s.Ctx, s.Sender(Topic), all, events, ordered))
 			m.pause(s.End)
 		}
 		m.report()
-		b.ReportMetric(float64(passed*b.N)/b.Elapsed().Seconds(), "events/s")
+		b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 	}
 }
 
 // Retained keeps 100,000 events that nobody reads. The figure to read is
 // B/event, the live heap that they take beyond that of the empty broker.
 func Retained(b *testing.B, open Open) {
+	events := Scale(backlog)
 	var retained int64
 	b.ReportAllocs()
 	for b.Loop() {
 		s := Start(b, open)
 		sender := s.Sender(Topic)
 		empty := LiveHeap()
-		failOn(b, SendAll(s.Ctx, sender, backlog))
+		failOn(b, SendAll(s.Ctx, sender, events))
 		retained = LiveHeap() - empty
 		s.End()
 	}
-	b.ReportMetric(float64(retained)/backlog, "B/event")
+	b.ReportMetric(float64(retained)/float64(events), "B/event")
 }
 
-// Collection is one garbage collection while the broker keeps events. The
-// figure to read is cpu-ns/op.
-func Collection(events int) Job {
-	return func(b *testing.B, open Open) {
-		s := Start(b, open)
-		failOn(b, SendAll(s.Ctx, s.Sender(Topic), events))
-		m := newMeter(b)
-		for b.Loop() {
-			runtime.GC()
-		}
-		m.report()
+// Collection is one garbage collection while the broker keeps 2,000,000 events.
+// The figure to read is cpu-ns/op.
+func Collection(b *testing.B, open Open) {
+	s := Start(b, open)
+	failOn(b, SendAll(s.Ctx, s.Sender(Topic), Scale(2_000_000)))
+	m := newMeter(b)
+	for b.Loop() {
+		runtime.GC()
 	}
+	m.report()
 }
