@@ -60,8 +60,8 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// BenchmarkHandoff measures [bench.Handoff], also through As. The floor is that
-// of two goroutines which pass a number to and fro over sync.Cond.
+// BenchmarkHandoff measures [bench.Handoff], also through As. The floor is two
+// goroutines that add to a number in turn, over a sync.Cond.
 func BenchmarkHandoff(b *testing.B) {
 	eachStreamer(b, dropping, bench.Handoff, parking, variant{"memstreamer+as", bench.As})
 	b.Run("streamer=cond", condPingPong)
@@ -221,37 +221,33 @@ func BenchmarkOpen(b *testing.B) {
 
 func condPingPong(b *testing.B) {
 	var mu sync.Mutex
-	there, back := sync.NewCond(&mu), sync.NewCond(&mu)
-	var sent, answered int
-	const end = -1
-	var echo sync.WaitGroup
-	echo.Go(func() {
-		mu.Lock()
-		defer mu.Unlock()
-		for {
-			for sent == answered {
-				there.Wait()
-			}
-			if sent == end {
-				return
-			}
-			answered = sent
-			back.Signal()
+	changed := sync.NewCond(&mu)
+	number, done := 0, false
+	// add waits for its turn, by the parity of number, and adds one.
+	add := func(parity int) {
+		for number%2 != parity && !done {
+			changed.Wait()
 		}
-	})
+		number++
+		changed.Signal()
+	}
 	b.ReportAllocs()
 	mu.Lock()
-	for b.Loop() {
-		sent++
-		there.Signal()
-		for answered != sent {
-			back.Wait()
+	var other sync.WaitGroup
+	other.Go(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for !done {
+			add(1)
 		}
+	})
+	for b.Loop() {
+		add(0)
 	}
-	sent = end
-	there.Signal()
+	done = true
+	changed.Signal()
 	mu.Unlock()
-	echo.Wait()
+	other.Wait()
 }
 
 func failOn(tb testing.TB, err error) {

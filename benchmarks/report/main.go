@@ -50,6 +50,15 @@ type config struct {
 	out           string
 }
 
+const usage = `Report measures memstreamer beside its peers and against its own targets.
+
+It writes %s, results.svg and idle.svg. All %d rounds take about %.0f minutes on an
+idle machine of two cores, which should do nothing else meanwhile.
+
+Usage: go run -C benchmarks ./report [flags]
+
+`
+
 // parse tells what is wrong with args, or what they can be, on stderr.
 func parse(args []string, stderr io.Writer) (c config, err error) {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
@@ -59,14 +68,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	flags.StringVar(&c.out, "o", "", "directory to write to (default a new one for temporary files)")
 	flags.BoolVar(&c.readme, "readme", false, "publish: write to the benchmarks module, and the table in short to the README too")
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, `Report measures memstreamer beside its peers and against its own targets.
-
-It writes %s, results.svg and idle.svg. All %d rounds take about %.0f minutes on
-an idle machine of two cores, which should do nothing else meanwhile.
-
-Usage: go run -C benchmarks ./report [flags]
-
-`, resultsFile, usualReps, (usualReps * usualRound).Minutes())
+		fmt.Fprintf(stderr, usage, resultsFile, usualReps, (usualReps * usualRound).Minutes())
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -99,8 +101,20 @@ func (c config) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.readme {
+	readme := filepath.Join(root, "README.md")
+	switch {
+	case c.readme:
 		c.out = module
+		if err := copyTable(readme, readme); err != nil { // not first after the measurement
+			return err
+		}
+	case c.out == "":
+		c.out, err = os.MkdirTemp("", "memstreamer-report-")
+	default:
+		err = os.MkdirAll(c.out, 0o755)
+	}
+	if err != nil {
+		return err
 	}
 	if c.reps > 0 {
 		m := measurement{plan: plan(), rounds: c.reps, quick: c.quick, progress: newProgress(os.Stderr)}
@@ -111,18 +125,13 @@ func (c config) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.out == "" {
-			if c.out, err = os.MkdirTemp("", "memstreamer-report-"); err != nil {
-				return err
-			}
-		}
 		if err := write(c.out, found); err != nil {
 			return err
 		}
 		fmt.Println("wrote", filepath.Join(c.out, resultsFile))
 	}
 	if c.readme {
-		return copyTable(filepath.Join(c.out, resultsFile), filepath.Join(root, "README.md"))
+		return copyTable(filepath.Join(c.out, resultsFile), readme)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"path"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/memstreamer/memstreamer/benchmarks"
@@ -43,13 +44,10 @@ the benchmark runs, where it does not need them kept.
 %s
 ## While waiting
 
-Cores used by receivers that wait, each on a topic of its own.
-
-%s
 ![Cores used by waiting receivers](idle.svg)
 `,
 		quick, count(r.rounds, "round"), r.took, machine(r), duration(r.of(library, "Outbox", seconds).median()),
-		tableStart+"\n"+summary(r)+tableEnd+"\n", peersTable(r), targetsTable(r), idleTable(r))
+		tableStart+"\n"+summary(r)+tableEnd+"\n", peersTable(r), targetsTable(r))
 }
 
 const quickNote = "A quick run: its figures mean nothing."
@@ -70,23 +68,19 @@ func machine(r *results) string {
 func table(rows [][]string) string {
 	var b strings.Builder
 	for i, row := range rows {
-		b.WriteString("|")
-		for _, cell := range row {
-			b.WriteString(" " + strings.TrimSpace(cell) + " |")
-		}
-		b.WriteString("\n")
-		if i > 0 {
-			continue
-		}
-		b.WriteString("|")
+		rule := "|"
 		for _, cell := range row {
 			if strings.HasPrefix(cell, " ") {
-				b.WriteString("---:|")
+				rule += "---:|"
 			} else {
-				b.WriteString("---|")
+				rule += "---|"
 			}
+			b.WriteString("| " + strings.TrimSpace(cell) + " ")
 		}
-		b.WriteString("\n")
+		b.WriteString("|\n")
+		if i == 0 {
+			b.WriteString(rule + "\n")
+		}
 	}
 	return b.String()
 }
@@ -115,90 +109,85 @@ func (c column) of(r *results, peer benchmarks.Peer) sample {
 
 // summary is the table in short, which the README shows too.
 func summary(r *results) string {
-	rows := [][]string{{""}}
-	var notes strings.Builder
-	for _, c := range columns {
-		if c.short {
-			rows[0] = append(rows[0], c.head)
-		}
-	}
-	for _, peer := range benchmarks.Peers {
+	short := func(c column) bool { return !c.short }
+	return peersRows(slices.DeleteFunc(slices.Clone(columns), short), func(peer benchmarks.Peer) string {
 		if !peer.Short {
-			continue
+			return ""
 		}
-		row := []string{peer.Title}
-		for _, c := range columns {
-			switch {
-			case c.short && c.has(peer):
-				row = append(row, show(c.unit, c.of(r, peer).median()))
-			case c.short:
-				row = append(row, "keeps none")
-			}
-		}
-		rows = append(rows, row)
-		fmt.Fprintf(&notes, "- %s: %s\n", peer.Title, peer.Is)
-	}
-	return table(rows) + "\n" + notes.String()
+		return fmt.Sprintf("- %s: %s\n", peer.Title, peer.Is)
+	}, func(c column, peer benchmarks.Peer) string { return show(c.unit, c.of(r, peer).median()) })
 }
 
 func peersTable(r *results) string {
 	ours := benchmarks.Peers[0]
-	rows := [][]string{{""}}
-	var notes strings.Builder
-	for _, c := range columns {
-		rows[0] = append(rows[0], c.head)
-	}
-	for _, peer := range benchmarks.Peers {
-		row := []string{peer.Title}
-		for _, c := range columns {
-			if !c.has(peer) {
-				row = append(row, "keeps none")
-				continue
-			}
-			s := c.of(r, peer)
-			cell := show(c.unit, s.median()) + " " + plusMinus(s.spread())
-			// Of cores there is a floor that is noise, and no ratio to it.
-			if peer.Name != ours.Name && c.unit != cores {
-				cell += "<br>" + times(s.over(c.of(r, ours)).median())
-			}
-			row = append(row, cell)
-		}
-		rows = append(rows, row)
+	return peersRows(columns, func(peer benchmarks.Peer) string {
+		note := "- " + peer.Title + versions(peer) + ": " + peer.Is
 		if peer.Lacks != "" {
-			fmt.Fprintf(&notes, "- %s%s lacks %s.\n", peer.Title, versions(peer), peer.Lacks)
+			note += ". It lacks " + peer.Lacks
 		}
-	}
-	return table(rows) + `
+		return note + ".\n"
+	}, func(c column, peer benchmarks.Peer) string {
+		s := c.of(r, peer)
+		cell := show(c.unit, s.median()) + " " + plusMinus(s.spread())
+		// Of cores there is a floor that is noise, and no ratio to it.
+		if peer.Name != ours.Name && c.unit != cores {
+			cell += "<br>" + times(s.over(c.of(r, ours)).median())
+		}
+		return cell
+	}) + `
 Below a median is its ratio to memstreamer: a ratio below 1 is better for times and
 bytes, and worse for events a second. Busy processors have two goroutines each that
 compute. An event that reaches eight receivers counts once. JetStream sends the
 events of the two runs without waiting for each.
+`
+}
 
-` + notes.String()
+// peersRows is a table of the peers that have a note, with the notes below it.
+func peersRows(columns []column, note func(benchmarks.Peer) string, cell func(column, benchmarks.Peer) string) string {
+	rows := [][]string{{""}}
+	for _, c := range columns {
+		rows[0] = append(rows[0], c.head)
+	}
+	notes := ""
+	for _, peer := range benchmarks.Peers {
+		if note(peer) == "" {
+			continue
+		}
+		notes += note(peer)
+		row := []string{peer.Title}
+		for _, c := range columns {
+			if c.has(peer) {
+				row = append(row, cell(c, peer))
+			} else {
+				row = append(row, "keeps none")
+			}
+		}
+		rows = append(rows, row)
+	}
+	return table(rows) + "\n" + notes
 }
 
 // versions names the modules of a peer with the versions in this build.
 func versions(peer benchmarks.Peer) string {
-	if len(peer.Modules) == 0 {
-		return ""
+	of := make(map[string]string)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			of[dep.Path] = dep.Version
+		}
 	}
 	var names []string
 	for _, module := range peer.Modules {
-		version := "of unknown version"
-		if info, ok := debug.ReadBuildInfo(); ok {
-			for _, dep := range info.Deps {
-				if dep.Path == module {
-					version = dep.Version
-				}
-			}
-		}
-		names = append(names, path.Base(strings.TrimSuffix(module, "/v2"))+" "+version)
+		names = append(names, path.Base(strings.TrimSuffix(module, "/v2"))+" "+of[module])
+	}
+	if names == nil {
+		return ""
 	}
 	return " (" + strings.Join(names, ", ") + ")"
 }
 
 func targetsTable(r *results) string {
 	rows := [][]string{{"what", "to", " measured", " ratio", " with retention", " bar", ""}}
+	missed := ""
 	for _, t := range targets() {
 		show := func(v float64) string { return show(t.unit, v) }
 		of := func(name string) sample { return r.of(t.suite, name, t.unit) }
@@ -228,23 +217,10 @@ func targetsTable(r *results) string {
 		if t.of != "" && !t.met(judged(t.of).median()) {
 			row[6] = "missed"
 		}
-		rows = append(rows, row)
-	}
-	return table(rows)
-}
-
-func idleTable(r *results) string {
-	rows := [][]string{{" receivers", " parked (memstreamer)", " spinning (polling)"}}
-	for _, n := range []int{0, 1, 2, 8, 100, 10_000} {
-		row := []string{thousands(n)}
-		for _, streamer := range []string{"memstreamer", "polling"} {
-			cell := ""
-			if s, ok := r.values[figure{library, idleBench(n, streamer), cores}]; ok {
-				cell = coresUsed(s.median()) + " " + plusMinus(s.spread())
-			}
-			row = append(row, cell)
+		if row[6] != "met" && t.why != "" {
+			missed += fmt.Sprintf("- %s, missed: %s.\n", t.what, t.why)
 		}
 		rows = append(rows, row)
 	}
-	return table(rows)
+	return table(rows) + "\n" + missed
 }

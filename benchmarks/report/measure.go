@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/perf/benchfmt"
 )
@@ -49,7 +50,7 @@ func (m measurement) run(ctx context.Context, dirs map[suite]string) (*results, 
 	defer os.RemoveAll(tmp)
 	binaries := make(map[suite]string)
 	for s, dir := range dirs {
-		m.progress.say("building the benchmarks of the %s", s)
+		m.progress.say(false, "building the benchmarks of the %s", s)
 		binaries[s] = filepath.Join(tmp, string(s)+".test.exe") // the suffix is for Windows
 		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", binaries[s], ".")
 		cmd.Dir = dir
@@ -60,10 +61,12 @@ func (m measurement) run(ctx context.Context, dirs map[suite]string) (*results, 
 
 	found := newResults(m.rounds)
 	found.quick = m.quick
-	m.progress.start(m.rounds)
+	m.progress.started = time.Now()
 	for round := range m.rounds {
+		left := m.progress.left(round, m.rounds)
 		for i, b := range m.plan {
-			m.progress.step(round, i, len(m.plan), b)
+			m.progress.say(false, "round %d of %d, which take about %v from its start: %2d%%, %s",
+				round+1, m.rounds, left, 100*i/len(m.plan), b.name)
 			args := []string{"-test.run=^$", "-test.bench=" + b.pattern(), "-test.benchtime=" + b.time, "-test.timeout=5m"}
 			if m.quick {
 				args = append(args, "-test.benchtime=1x", "-test.short")
@@ -81,7 +84,8 @@ func (m measurement) run(ctx context.Context, dirs map[suite]string) (*results, 
 		// Back and forth, so that what comes first does so only every other round.
 		slices.Reverse(m.plan)
 	}
-	found.took = m.progress.done()
+	found.took = time.Since(m.progress.started).Round(time.Second)
+	m.progress.say(true, "measured in %v", found.took)
 	return found, nil
 }
 

@@ -12,50 +12,35 @@ type progress struct {
 	out      *os.File
 	terminal bool
 	said     time.Time
-
-	started time.Time
-	rounds  int
-	round   time.Duration // how long one takes
+	started  time.Time
 }
 
 func newProgress(out *os.File) *progress {
 	info, err := out.Stat()
-	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return &progress{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, started: time.Now()}
 }
 
-func (p *progress) say(format string, args ...any) {
+// say writes a line. What is kept stays on a terminal.
+func (p *progress) say(keep bool, format string, args ...any) {
+	start, end := "", "\n"
 	if p.terminal {
-		fmt.Fprint(p.out, "\r\x1b[K")
-		fmt.Fprintf(p.out, format, args...)
-		return
-	}
-	if time.Since(p.said) < 30*time.Second {
+		start = "\r\x1b[K"
+		if !keep {
+			end = ""
+		}
+	} else if !keep && time.Since(p.said) < 30*time.Second {
 		return
 	}
 	p.said = time.Now()
-	fmt.Fprintf(p.out, format+"\n", args...)
+	fmt.Fprintf(p.out, start+format+end, args...)
 }
 
-func (p *progress) start(rounds int) {
-	p.started, p.rounds, p.round = time.Now(), rounds, usualRound
-}
-
-// step says that b is next, the ith of as many of a round.
-func (p *progress) step(round, i, benchmarks int, b benchmark) {
-	passed := time.Since(p.started)
-	if round > 0 && i == 0 {
-		p.round = passed / time.Duration(round)
+// left is how long the rounds will take that are not done: as long as those
+// before or, in the first round, as long as they usually do.
+func (p *progress) left(round, rounds int) time.Duration {
+	each := usualRound
+	if round > 0 {
+		each = time.Since(p.started) / time.Duration(round)
 	}
-	left := max(0, time.Duration(p.rounds)*p.round-passed)
-	p.say("round %d of %d, %d of %d, about %v left: %s", round+1, p.rounds, i+1, benchmarks, left.Round(time.Second), b.name)
-}
-
-// done returns how long it took.
-func (p *progress) done() time.Duration {
-	if p.terminal {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
-	took := time.Since(p.started).Round(time.Second)
-	fmt.Fprintln(p.out, "measured in", took)
-	return took
+	return (each * time.Duration(rounds-round)).Round(10 * time.Second)
 }

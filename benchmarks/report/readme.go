@@ -3,42 +3,29 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
+	"regexp"
 )
 
-// The marks around the table that RESULTS.md and the README share.
+// The table in short is between two marks, in RESULTS.md and in the README.
 const (
 	tableStart = "<!-- results -->"
 	tableEnd   = "<!-- /results -->"
 )
 
+var shortTable = regexp.MustCompile(`(?s)` + tableStart + `.*` + tableEnd)
+
 // copyTable puts the table of one file in place of that of another.
 func copyTable(from, to string) error {
-	source, err := os.ReadFile(from)
-	if err != nil {
-		return err
+	texts := make(map[string][]byte)
+	for _, file := range []string{from, to} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if !shortTable.Match(text) {
+			return fmt.Errorf("%s has no %s with a %s after it, for the table to be between", file, tableStart, tableEnd)
+		}
+		texts[file] = text
 	}
-	target, err := os.ReadFile(to)
-	if err != nil {
-		return err
-	}
-	_, table, _, err := cutTable(from, string(source))
-	if err != nil {
-		return err
-	}
-	before, _, after, err := cutTable(to, string(target))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, []byte(before+table+after), 0o644)
-}
-
-// cutTable cuts text, of the named file, around what is between the marks.
-func cutTable(name, text string) (before, table, after string, err error) {
-	before, rest, hasStart := strings.Cut(text, tableStart)
-	table, after, hasEnd := strings.Cut(rest, tableEnd)
-	if !hasStart || !hasEnd {
-		return "", "", "", fmt.Errorf("%s has no %s with a %s after it, for the table to be between", name, tableStart, tableEnd)
-	}
-	return before + tableStart, table, tableEnd + after, nil
+	return os.WriteFile(to, shortTable.ReplaceAllLiteral(texts[to], shortTable.Find(texts[from])), 0o644)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/xml"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,18 +56,20 @@ func TestVerdicts(t *testing.T) {
 		{library, "Pass/receivers=1/streamer=memstreamer+retention", eventRate}: {6e5, 7e5, 1e6},
 		{library, "Pass/receivers=1/streamer=polling", eventRate}:               {1e6, 7e5, 1e6},
 		{peers, "Handoff/peer=jetstream", seconds}:                              {1, 1, 1},
+		{library, "Pass/receivers=8/streamer=polling", eventRate}:               {1, 1, 1},
 		{library, "Sweep", worst}:                                               {31e-6, 31e-6, 31e-6},
 	}))
 	for _, row := range []string{
 		"| CPU of Send | plain parking, 10.0 µs | 10.0 µs | 1.00× ±0% | 1.00× | ≤ 0.85× | missed |",
 		"| CPU of Recv and Ack | plain parking, 10.0 µs | 5.00 µs | 0.50× ±42% | 0.60× | ≤ 0.50× | missed with retention |",
-		"| events a second, 1 → 1 | polling, 1000k/s | 800k/s | 1.00× ±27% | 1.00× | ≥ 1.00× | met |",
+		"| events a second, 1 → 1 | polling, 1.00M/s | 800k/s | 1.00× ±27% | 1.00× | ≥ 1.00× | met |",
 		"| hand-off | JetStream in process, 1.00 s | 10.0 µs | 0.000× ±15% |  | ≤ 0.060× | met |",
 		"| cores of 10,000 parked receivers |  | 0.0000 |  | 0.0000 | ≤ 0.0010 | met |",
 		"| worst single call, 1,000,000 events expired |  |  |  | 31.0 µs | ≤ 31.0 µs | met |",
 	} {
 		assert.Contains(t, text, row)
 	}
+	assert.Contains(t, text, "- events a second, 1 → 8, missed: 42% of")
 	assert.Contains(t, text, "A processor, ")
 	// A test's build information has no dependencies.
 	assert.Contains(t, text, "- Watermill GoChannel (watermill ")
@@ -132,12 +135,13 @@ func TestDraws(t *testing.T) {
 	}
 }
 
-func TestDecades(t *testing.T) {
-	var names []string
-	for _, tick := range decades(tickTime).Ticks(5e-7, 2e-3) {
-		names = append(names, tick.Label)
+func TestTicks(t *testing.T) {
+	p := new(picture)
+	x := p.logAxis(0, 100, 10, 1e-6, 1e-2, tickTime)
+	assert.Equal(t, []float64{0, 50, 100}, []float64{x(1e-6), math.Round(x(1e-4)), math.Round(x(1e-2))})
+	for _, tick := range []string{">1 µs<", ">10 µs<", ">100 µs<", ">1 ms<", ">10 ms<"} {
+		assert.Contains(t, p.String(), tick)
 	}
-	assert.Equal(t, []string{"1 µs", "10 µs", "100 µs", "1 ms"}, names)
 }
 
 func TestCopyTable(t *testing.T) {
@@ -158,6 +162,18 @@ func TestCopyTable(t *testing.T) {
 	require.ErrorContains(t, copyTable(from, unmarked), "unmarked has no "+tableStart)
 	require.ErrorContains(t, copyTable(unmarked, to), "unmarked has no "+tableStart)
 	require.ErrorIs(t, copyTable(filepath.Join(dir, "none"), to), os.ErrNotExist)
+}
+
+func TestReadmeShowsTheResults(t *testing.T) {
+	var tables []string
+	for _, file := range []string{"../RESULTS.md", "../../README.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tables = append(tables, string(shortTable.Find(text)))
+	}
+	require.NotEmpty(t, tables[0])
+	assert.Equal(t, tables[0], tables[1],
+		"the README's table is not that of RESULTS.md: go run -C benchmarks ./report -reps 0 -readme copies it")
 }
 
 func TestFlags(t *testing.T) {

@@ -88,21 +88,28 @@ func show(unit string, v float64) string {
 	case bytesEach:
 		return digits(v) + " B"
 	case eventRate:
+		if v >= 1e6 {
+			return digits(v/1e6) + "M/s"
+		}
 		return digits(v/1e3) + "k/s"
 	}
 	return duration(v)
 }
 
 func duration(sec float64) string {
-	switch {
-	case sec < 1e-6:
-		return digits(sec*1e9) + " ns"
-	case sec < 1e-3:
-		return digits(sec*1e6) + " µs"
-	case sec < 1:
-		return digits(sec*1e3) + " ms"
+	v, unit := scaled(sec)
+	return digits(v) + " " + unit
+}
+
+// scaled returns sec in the largest unit that is not larger.
+func scaled(sec float64) (float64, string) {
+	for _, unit := range []string{"s", "ms", "µs"} {
+		if sec > 0.9999 {
+			return sec, unit
+		}
+		sec *= 1000
 	}
-	return digits(sec) + " s"
+	return sec, "ns"
 }
 
 func coresUsed(n float64) string {

@@ -3,7 +3,6 @@ package baseline_test
 import (
 	"context"
 	"io"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,24 +49,6 @@ func recv(t *testing.T, ctx context.Context, r memstreamer.EventReceiver) (*mems
 	event, ack, err := r.Recv(ctx)
 	require.NoError(t, err)
 	return event, ack
-}
-
-func TestDeliversATopicInOrder(t *testing.T) {
-	each(t, func(t *testing.T, ctx context.Context, s memstreamer.EventStreamer) {
-		for i := range 50 {
-			send(t, ctx, s, "a", strconv.Itoa(i))
-			send(t, ctx, s, "b", "other")
-		}
-		for _, name := range []string{"first", "second"} {
-			r := receiver(t, ctx, s, "a", name)
-			for i := range 50 {
-				event, ack := recv(t, ctx, r)
-				assert.Equal(t, strconv.Itoa(i), event.ForeignID)
-				assert.Equal(t, int64(2*i+1), event.ID)
-				require.NoError(t, ack())
-			}
-		}
-	})
 }
 
 func TestTopicHeaderComesBeforeTheSenders(t *testing.T) {

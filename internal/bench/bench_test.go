@@ -14,6 +14,7 @@ func TestStreamersPassEvents(t *testing.T) {
 	for name, open := range map[string]Open{"memstreamer": Memstreamer, "as": As, "parking": Parking, "polling": Polling} {
 		t.Run(name, func(t *testing.T) {
 			s := Start(t, open)
+			require.NoError(t, SendAll(s.Ctx, s.Sender("other"), 100))
 			require.NoError(t, PassEvents(s.Ctx, s.Sender(Topic), []Receiver{s.Receiver(Topic, "a"), s.Receiver(Topic, "b")}, 100, true))
 		})
 	}
