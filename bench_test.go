@@ -19,9 +19,14 @@ type variant struct {
 }
 
 var (
+	memory  = variant{"memstreamer", bench.Memstreamer}
 	parking = variant{"parking", bench.Parking}
 	polling = variant{"polling", bench.Polling}
 )
+
+func retaining(period time.Duration) variant {
+	return variant{"memstreamer+retention", bench.Retaining(period)}
+}
 
 const (
 	// dropping is a retention so short that events are dropped while the
@@ -31,33 +36,32 @@ const (
 	keeping = time.Hour
 )
 
-// eachStreamer does a job with memstreamer, with and without a retention, and with
-// others. Compare them, or two versions of this package, with benchstat:
+// eachStreamer does a job with memstreamer, without and with a retention, and
+// with others. Compare them, or two versions of this package, with benchstat:
 //
 //	go test -run '^$' -bench Send -count 10 . | benchstat -col /streamer -
 func eachStreamer(b *testing.B, retention time.Duration, job bench.Job, others ...variant) {
 	b.Helper()
-	for _, v := range append([]variant{
-		{"memstreamer", bench.Memstreamer},
-		{"memstreamer+retention", bench.Retaining(retention)},
-	}, others...) {
+	for _, v := range append([]variant{memory, retaining(retention)}, others...) {
 		b.Run("streamer="+v.name, func(b *testing.B) { job(b, v.open) })
 	}
 }
 
 func receivers(n int) string { return fmt.Sprintf("receivers=%d", n) }
 
-// BenchmarkIdle shows that waiting costs nothing: see [bench.Idle]. The cores of
-// no receivers are the floor.
+// BenchmarkIdle shows what waiting costs: see [bench.Idle]. The cores of no
+// receivers are the floor.
 //
 //	go test -run '^$' -bench Idle -benchtime 1x .
 func BenchmarkIdle(b *testing.B) {
-	for _, n := range []int{0, 1, 8, 100, 10_000} {
-		b.Run(receivers(n), func(b *testing.B) { eachStreamer(b, dropping, bench.Idle(n)) })
+	idle := func(v variant, counts ...int) {
+		for _, n := range counts {
+			b.Run(receivers(n)+"/streamer="+v.name, func(b *testing.B) { bench.Idle(n)(b, v.open) })
+		}
 	}
-	for _, n := range []int{1, 2, 8, 100} {
-		b.Run(receivers(n)+"/streamer=polling", func(b *testing.B) { bench.Idle(n)(b, bench.Polling) })
-	}
+	idle(memory, 0, 1, 8, 100, 10_000)
+	idle(retaining(dropping), 10_000)
+	idle(polling, 1, 2, 8, 100)
 }
 
 // BenchmarkHandoff measures [bench.Handoff], also through As. The floor is two

@@ -23,8 +23,8 @@ import (
 
 const (
 	resultsFile = "RESULTS.md"
-	// usualRound is how long a round takes on an idle machine of two cores.
-	usualRound = 80 * time.Second
+	// usualRound is how long a round takes on an idle machine with two cores.
+	usualRound = 75 * time.Second
 	usualReps  = 7
 )
 
@@ -53,7 +53,7 @@ type config struct {
 const usage = `Report measures memstreamer beside its peers and against its own targets.
 
 It writes %s, results.svg and idle.svg. All %d rounds take about %.0f minutes on an
-idle machine of two cores, which should do nothing else meanwhile.
+idle machine with two cores. Leave it idle meanwhile.
 
 Usage: go run -C benchmarks ./report [flags]
 
@@ -65,7 +65,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	flags.SetOutput(stderr)
 	flags.IntVar(&c.reps, "reps", usualReps, "rounds to measure; 0 measures nothing, for -readme alone")
 	flags.BoolVar(&c.quick, "quick", false, "one short round, to see that all of it runs: the figures mean nothing")
-	flags.StringVar(&c.out, "o", "", "directory to write to (default a new one for temporary files)")
+	flags.StringVar(&c.out, "o", "", "directory to write to (default: a new temporary one)")
 	flags.BoolVar(&c.readme, "readme", false, "publish: write to the benchmarks module, and the table in short to the README too")
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, usage, resultsFile, usualReps, (usualReps * usualRound).Minutes())

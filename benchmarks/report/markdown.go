@@ -93,7 +93,7 @@ type column struct {
 
 var columns = []column{
 	{" hand-off, there and back", "Handoff", "500ms", seconds, true},
-	{" the same, processors busy", "HandoffBesideBusy", "1s", seconds, true},
+	{" the same beside busy goroutines", "HandoffBesideBusy", "1s", seconds, true},
 	{" events/s, 1 → 1", "Pass/receivers=1", "1x", eventRate, true},
 	{" events/s, 1 → 8", "Pass/receivers=8", "1x", eventRate, false},
 	{" heap an event", "Retained", "1x", bytesEach, true},
@@ -136,8 +136,8 @@ func peersTable(r *results) string {
 		return cell
 	}) + `
 Below a median is its ratio to memstreamer: a ratio below 1 is better for times and
-bytes, and worse for events a second. Busy processors have two goroutines each that
-compute. An event that reaches eight receivers counts once. JetStream sends the
+bytes, and worse for events a second. The busy goroutines compute, two for each
+processor. An event that reaches eight receivers counts once. JetStream sends the
 events of the two runs without waiting for each.
 `
 }

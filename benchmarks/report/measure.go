@@ -61,12 +61,15 @@ func (m measurement) run(ctx context.Context, dirs map[suite]string) (*results, 
 
 	found := newResults(m.rounds)
 	found.quick = m.quick
+	usual := usualRound
+	if m.quick {
+		usual = 20 * time.Second
+	}
 	m.progress.started = time.Now()
 	for round := range m.rounds {
-		left := m.progress.left(round, m.rounds)
 		for i, b := range m.plan {
-			m.progress.say(false, "round %d of %d, which take about %v from its start: %2d%%, %s",
-				round+1, m.rounds, left, 100*i/len(m.plan), b.name)
+			left := m.progress.left(round, m.rounds, float64(i)/float64(len(m.plan)), usual)
+			m.progress.say(false, "round %d of %d, about %v left: %s", round+1, m.rounds, left, b.name)
 			args := []string{"-test.run=^$", "-test.bench=" + b.pattern(), "-test.benchtime=" + b.time, "-test.timeout=5m"}
 			if m.quick {
 				args = append(args, "-test.benchtime=1x", "-test.short")

@@ -35,12 +35,11 @@ func (p *progress) say(keep bool, format string, args ...any) {
 	fmt.Fprintf(p.out, start+format+end, args...)
 }
 
-// left is how long the rounds will take that are not done: as long as those
-// before or, in the first round, as long as they usually do.
-func (p *progress) left(round, rounds int) time.Duration {
-	each := usualRound
+// left is how long the rest of the rounds will take: each as long as those before
+// it or, in the first, as long as a round usually does.
+func (p *progress) left(round, rounds int, part float64, usual time.Duration) time.Duration {
 	if round > 0 {
-		each = time.Since(p.started) / time.Duration(round)
+		usual = time.Duration(float64(time.Since(p.started)) / (float64(round) + part))
 	}
-	return (each * time.Duration(rounds-round)).Round(10 * time.Second)
+	return time.Duration((float64(rounds-round) - part) * float64(usual)).Round(time.Second)
 }

@@ -16,8 +16,8 @@ const Topic = "order-fulfilment-3"
 // EventType is the type of every event.
 const EventType = 3
 
-// Broker passes events by topic. Every receiver name of a topic gets each event
-// that is sent after its receiver was opened.
+// Broker passes events by topic. Each receiver name of a topic gets every event
+// sent after its receiver was opened.
 type Broker interface {
 	NewSender(topic string) (Sender, error)
 	// NewReceiver returns a receiver that lives until ctx ends.
@@ -44,20 +44,19 @@ type Receiver interface {
 // Open returns a new, empty broker.
 type Open func() (Broker, error)
 
-// Session is an open broker in a test or a benchmark, which its methods end if
-// they fail.
+// Session is an open broker in a test or a benchmark. A method that fails fails
+// the test.
 type Session struct {
 	tb     testing.TB
 	cancel context.CancelFunc
 	broker Broker
 	ended  atomic.Bool
 
-	// Ctx can be canceled, as the contexts of an engine can, and ends with the
-	// session.
+	// Ctx is canceled when the session ends.
 	Ctx context.Context
 }
 
-// Start opens a broker. It closes with tb, or earlier by End.
+// Start opens a broker, which is closed when tb ends, or before by End.
 func Start(tb testing.TB, open Open) *Session {
 	tb.Helper()
 	broker, err := open()
@@ -68,8 +67,8 @@ func Start(tb testing.TB, open Open) *Session {
 	return s
 }
 
-// End closes the broker, then ends the context: on plain parking, each context
-// that ends wakes every receiver.
+// End closes the broker and then cancels Ctx. Plain parking wakes every receiver
+// for each Recv that is canceled, so the broker comes first.
 func (s *Session) End() {
 	if s.ended.Swap(true) {
 		return
@@ -81,7 +80,7 @@ func (s *Session) End() {
 	s.broker = nil // or tb would keep its events
 }
 
-// Ended reports whether the session has ended, and errors are to be expected.
+// Ended reports whether End was called. Pending calls then fail, as they should.
 func (s *Session) Ended() bool { return s.ended.Load() }
 
 // Sender opens a sender.
@@ -100,8 +99,8 @@ func (s *Session) Receiver(topic, name string) Receiver {
 	return receiver
 }
 
-// echo answers each event on one topic with one on another, in a goroutine that
-// ends with the session and that wait waits for. If it fails, it cancels Ctx.
+// echo answers each event from one topic with one to another until the session
+// ends, in a goroutine that wait waits for. If it fails, it cancels Ctx.
 func (s *Session) echo(from Receiver, to Sender) (wait func()) {
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -132,7 +131,7 @@ func Take(ctx context.Context, r Receiver) error {
 	return ack()
 }
 
-// SendAll sends the events before the nth.
+// SendAll sends as many events, numbered from 0, in the fastest way of sender.
 func SendAll(ctx context.Context, sender Sender, events int) error {
 	if bulk, ok := sender.(BulkSender); ok {
 		return bulk.SendAll(ctx, events)

@@ -12,7 +12,7 @@ import (
 // Job is a benchmark of whatever Open opens.
 type Job func(b *testing.B, open Open)
 
-// backlog is how many events the jobs keep that keep some.
+// backlog is the number of events in the jobs that keep some.
 const backlog = 100_000
 
 // Scale returns n, or a hundredth of it in a short run.
@@ -23,9 +23,8 @@ func Scale(n int) int {
 	return n
 }
 
-// Handoff passes an event there and back: Send on one topic, where a waiting
-// receiver takes and acks it and sends one on a second topic, where a waiting
-// receiver takes and acks that.
+// Handoff passes an event there and back. A waiting receiver takes and acks it
+// and sends one on a second topic, which another waiting receiver takes and acks.
 func Handoff(b *testing.B, open Open) {
 	handoff(b, Start(b, open))
 }
@@ -44,9 +43,9 @@ func handoff(b *testing.B, s *Session) {
 	m.report()
 }
 
-// HandoffBesideBusy is Handoff while twice as many goroutines compute as there
-// are processors, as the steps of an engine do. The time is a mean, over
-// hand-offs that take microseconds and some that wait for a time slice.
+// HandoffBesideBusy is Handoff beside two goroutines a processor that compute, as
+// the steps of an engine do. The time is a mean: most hand-offs take microseconds,
+// some wait for time slices.
 func HandoffBesideBusy(b *testing.B, open Open) {
 	var stop atomic.Bool
 	var busy sync.WaitGroup
@@ -63,7 +62,7 @@ func HandoffBesideBusy(b *testing.B, open Open) {
 	handoff(b, s)
 }
 
-// HandoffBesideParked is Handoff while receivers wait on as many other topics.
+// HandoffBesideParked is Handoff beside receivers that wait on other topics.
 func HandoffBesideParked(receivers int) Job {
 	return func(b *testing.B, open Open) {
 		s := Start(b, open)
@@ -73,9 +72,9 @@ func HandoffBesideParked(receivers int) Job {
 	}
 }
 
-// Idle waits: an operation is half a second in which receivers wait, each on a
-// topic of its own. The figure to read is cores, the processor time of the
-// process over the time that passes.
+// Idle has receivers wait, each on a topic of its own. An operation is half a
+// second of that. The figure to read is cores: the processor time of the process
+// over the time that passes.
 func Idle(receivers int) Job {
 	return func(b *testing.B, open Open) {
 		s := Start(b, open)
@@ -89,7 +88,7 @@ func Idle(receivers int) Job {
 	}
 }
 
-// idle has receivers wait. What it returns ends the session, and them.
+// idle has receivers wait until end, which ends the session, is called.
 func (s *Session) idle(receivers int) (end func()) {
 	s.tb.Helper()
 	var started, done sync.WaitGroup
@@ -110,8 +109,8 @@ func (s *Session) idle(receivers int) (end func()) {
 	}
 }
 
-// Send sends, with no receiver. A broker is given up after a while, to bound
-// what a long run keeps.
+// Send sends to a topic without receivers. It takes a new broker after a while, to
+// bound what a long run keeps.
 func Send(b *testing.B, open Open) {
 	s := Start(b, open)
 	sender := s.Sender(Topic)
@@ -127,8 +126,8 @@ func Send(b *testing.B, open Open) {
 	m.report()
 }
 
-// Recv takes and acks the events of a backlog, again and again by receivers of
-// fresh names.
+// Recv takes and acks a backlog, once with each of as many receiver names as it
+// needs.
 func Recv(b *testing.B, open Open) {
 	events := Scale(backlog)
 	s := Start(b, open)
@@ -144,9 +143,9 @@ func Recv(b *testing.B, open Open) {
 	m.report()
 }
 
-// Pass is the throughput of one sender: an operation passes 50,000 events to
-// each receiver, which acks them all. An event that reaches eight receivers
-// counts once in events/s.
+// Pass measures the throughput of one sender. An operation passes 50,000 events to
+// each receiver, which acks them all. An event that reaches eight receivers counts
+// once in events/s.
 func Pass(receivers int, ordered bool) Job {
 	return func(b *testing.B, open Open) {
 		events := Scale(50_000)
@@ -168,8 +167,8 @@ func Pass(receivers int, ordered bool) Job {
 	}
 }
 
-// Retained keeps 100,000 events that nobody reads. The figure to read is
-// B/event, the live heap that they take beyond that of the empty broker.
+// Retained keeps 100,000 events that nobody reads. The figure to read is B/event:
+// the live heap beyond that of the empty broker, by event.
 func Retained(b *testing.B, open Open) {
 	events := Scale(backlog)
 	var retained int64

@@ -17,14 +17,14 @@ type meter struct {
 	since time.Duration
 }
 
-// newMeter collects the garbage of the setup and starts.
+// newMeter collects the garbage of the setup and starts counting.
 func newMeter(b *testing.B) *meter {
 	b.ReportAllocs()
 	runtime.GC()
 	return &meter{b: b, since: cputime.Process()}
 }
 
-// pause stops the clock while f runs, and while its garbage is collected.
+// pause stops counting, and the timer, while f runs and its garbage is collected.
 func (m *meter) pause(f func()) {
 	m.b.StopTimer()
 	m.used += cputime.Process() - m.since
@@ -36,7 +36,7 @@ func (m *meter) pause(f func()) {
 
 func (m *meter) total() time.Duration { return m.used + cputime.Process() - m.since }
 
-// report is to be called after the last operation.
+// report reports the processor time of an operation, after the last one.
 func (m *meter) report() {
 	m.b.ReportMetric(float64(m.total())/float64(m.b.N), "cpu-ns/op")
 }
@@ -49,15 +49,15 @@ func LiveHeap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// settle returns when no goroutine but its own has anything to do, or after a
-// quarter of a second: some brokers work on their own after a receiver has come,
-// and some never rest.
+// settle waits until no other goroutine has anything to do, for half a second at
+// most: some brokers go on working after a receiver is opened, and some never
+// rest.
 func settle() {
 	samples := []metrics.Sample{
 		{Name: "/sched/goroutines/runnable:goroutines"},
 		{Name: "/sched/goroutines/running:goroutines"},
 	}
-	for deadline := time.Now().Add(time.Second / 4); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Second / 2); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		metrics.Read(samples)
 		if samples[0].Value.Uint64() == 0 && samples[1].Value.Uint64() <= 1 {
 			break
