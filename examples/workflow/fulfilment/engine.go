@@ -110,7 +110,7 @@ func (e *Engine) Waiting() int { return int(e.waiting.Load()) }
 // save stores a record with the event that tells of it, and wakes the relay.
 func (e *Engine) save(ctx context.Context, record Record) error {
 	e.pending.add(record.key())
-	if err := e.store.Save(ctx, record, record.event()); err != nil {
+	if err := e.store.Save(ctx, record, record.Event()); err != nil {
 		return err
 	}
 	select {

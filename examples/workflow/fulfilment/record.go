@@ -52,8 +52,9 @@ func RunID(orderID string) string { return workflow + "/" + orderID }
 
 func (r Record) key() eventKey { return eventKey{r.RunID, r.Version} }
 
-// event returns the event that tells of the record in this version.
-func (r Record) event() OutboxEvent {
+// Event returns the event that tells of the record in this version. Sent again, it
+// takes the run on after a stop that has lost it.
+func (r Record) Event() OutboxEvent {
 	state := "2" // running
 	switch r.Status {
 	case Placed:
