@@ -464,6 +464,24 @@ func TestZeroValuesSayWhatToUse(t *testing.T) {
 	}
 }
 
+// Without retention, only Send needs the time.
+func TestTheClockIsReadForSendAlone(t *testing.T) {
+	reads := 0
+	s := memstreamer.New(memstreamer.WithClock(clockFunc(func() time.Time {
+		reads++
+		return time.Now()
+	})))
+	sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
+	reads = 0
+	send(t, sender, "7")
+	require.Equal(t, 1, reads)
+	recv(t, r)
+	require.NoError(t, r.Close())
+	require.NoError(t, sender.Close())
+	s.Stats()
+	require.Equal(t, 1, reads)
+}
+
 func TestPollFrequencyIsAccepted(t *testing.T) {
 	var o memstreamer.ReceiverOptions
 	memstreamer.WithReceiverPollFrequency(time.Second)(&o)
