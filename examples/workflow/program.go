@@ -75,7 +75,9 @@ func (p *program) run(ctx context.Context, in io.Reader) error {
 	}
 	defer stop()
 	unfollow := func() {}
-	if !isTerminal(in) { // what somebody types is not written over
+	if isTerminal(in) {
+		p.progress.printf("workflow: type orders, a JSON line each, and end with Ctrl-D")
+	} else { // what somebody types would be written over
 		unfollow = p.progress.follow(p.status)
 	}
 	err = p.feed(ctx, in, engine)

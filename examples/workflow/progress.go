@@ -39,15 +39,18 @@ func newProgress(w io.Writer) *progress {
 	return &progress{w: w, terminal: isTerminal(w) && term != "" && term != "dumb"}
 }
 
-// isTerminal reports whether stream is a terminal, or another device that keeps
-// nothing.
+// isTerminal reports whether stream is a terminal, as far as can be told.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // follow shows what line returns, again and again, until the function that it

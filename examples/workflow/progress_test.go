@@ -63,5 +63,5 @@ func TestAFileIsNoTerminal(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	require.NoError(t, err)
 	defer null.Close()
-	assert.True(t, isTerminal(null))
+	assert.False(t, isTerminal(null))
 }
