@@ -28,6 +28,10 @@ func (p *program) measureIdle(ctx context.Context, engine *fulfilment.Engine) er
 func (p *program) idleOn(ctx context.Context, engine *fulfilment.Engine, how string) error {
 	p.progress.note("idling for %v …", p.idle)
 	defer p.progress.clear()
+	// Nobody is at work any more, but a consumer may still be on its way to Recv.
+	for engine.Waiting() < len(fulfilment.Consumers()) && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 	// Garbage is collected now and not meanwhile.
 	debug.FreeOSMemory()
 	start, used := time.Now(), cputime.Process()
