@@ -39,14 +39,14 @@ func TestHelp(t *testing.T) {
 	assert.Regexp(t, `^soak uses a streamer (?s).*\n\nUsage: soak \[flags\]\n.*-for DURATION\n`, stdout.String())
 }
 
-func TestVerdictSaysWhetherTheHeapWasJudged(t *testing.T) {
+func TestVerdictSaysWhetherMemoryWasJudged(t *testing.T) {
 	for _, test := range []struct {
 		interrupted time.Duration
 		want        string
 	}{
-		{12 * time.Second, "no goroutine left; the heap not judged, which takes 20s\n"},
-		{21 * time.Second, "no goroutine left; the heap flat\n"},
-		{time.Hour, "no goroutine left; the heap flat\n"},
+		{12 * time.Second, "no goroutine left; its memory not judged, which takes 20s\n"},
+		{21 * time.Second, "no goroutine left; its memory flat\n"},
+		{time.Hour, "no goroutine left; its memory flat\n"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), test.interrupted)

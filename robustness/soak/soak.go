@@ -80,9 +80,9 @@ func run(ctx context.Context, c config, s streamer, out io.Writer) []string {
 		sending.Go(func() { t.send(sendingCtx, random) })
 	}
 	heap := k.watch(sendingCtx, out)
-	heapVerdict := fmt.Sprintf("the heap not judged, which takes %v", c.judging())
+	memory := fmt.Sprintf("its memory not judged, which takes %v", c.judging())
 	if time.Since(k.start) >= c.judging() {
-		heapVerdict = "the heap flat"
+		memory = "its memory flat"
 		if err := heap.grew(); err != nil {
 			k.failf("%v", err)
 		}
@@ -103,7 +103,7 @@ func run(ctx context.Context, c config, s streamer, out io.Writer) []string {
 	if len(k.failures) > 0 {
 		fmt.Fprintf(out, "FAILED\n  %s\n", strings.Join(k.failures, "\n  "))
 	} else {
-		fmt.Fprintf(out, "PASSED: nothing lost, repeated after its ack or out of order; no goroutine left; %s\n", heapVerdict)
+		fmt.Fprintf(out, "PASSED: nothing lost, repeated after its ack or out of order; no goroutine left; %s\n", memory)
 	}
 	return k.failures
 }

@@ -42,7 +42,7 @@ func TestSoakPasses(t *testing.T) {
 	require.NoError(t, c.check())
 	failures, out := soakInBubble(t, c, sound)
 	require.Empty(t, failures)
-	require.Equal(t, 5, strings.Count(out, " MB"), out)
+	require.Equal(t, 5, strings.Count(out, "heap"), out)
 	require.NotContains(t, out, " 0 of them redeliveries")
 	require.NotContains(t, out, "; 0 cursors forgotten, ")
 	require.NotContains(t, out, ", 0 events dropped")
