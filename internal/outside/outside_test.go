@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,8 @@ func follow(t *testing.T, readme, serves string) (output []byte, err error) {
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
 		return nil, err
 	}
-	for _, script := range append(append([]string{"go mod init example.com/outside"}, commands...), "go build -o main .") {
+	scripts := slices.Concat([]string{"go mod init example.com/outside"}, commands, []string{"go build -o main ."})
+	for _, script := range scripts {
 		if output, err = command(t.Context(), dir, "sh", "-e", "-c", script).CombinedOutput(); err != nil {
 			return output, fmt.Errorf("%s: %w", script, err)
 		}
