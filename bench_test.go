@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,27 +106,13 @@ func BenchmarkCollection(b *testing.B) { eachStreamer(b, keeping, bench.Collecti
 // BenchmarkSendParallel sends to one topic from four goroutines a processor.
 func BenchmarkSendParallel(b *testing.B) {
 	eachStreamer(b, dropping, func(b *testing.B, open bench.Open) {
-		const perProc, perBroker = 4, 100_000
-		var sender atomic.Value
-		reopen := func() error {
-			broker, err := open()
-			if err != nil {
-				return err
-			}
-			next, err := broker.NewSender(bench.Topic)
-			sender.Store(next)
-			return err
-		}
-		failOn(b, reopen())
+		s := bench.Start(b, open)
+		sender := s.Sender(bench.Topic)
 		b.ReportAllocs()
-		b.SetParallelism(perProc)
+		b.SetParallelism(4)
 		b.RunParallel(func(pb *testing.PB) {
-			for n := 1; pb.Next(); n++ {
-				err := sender.Load().(bench.Sender).Send(b.Context(), n)
-				if err == nil && n%(perBroker/perProc) == 0 {
-					err = reopen()
-				}
-				if err != nil {
+			for n := 0; pb.Next(); n++ {
+				if err := sender.Send(s.Ctx, n); err != nil {
 					b.Error(err)
 					return
 				}
@@ -147,15 +132,12 @@ func BenchmarkSendFanout(b *testing.B) {
 				for i := range n {
 					r := s.Receiver(bench.Topic, strconv.Itoa(i))
 					done.Go(func() {
-						for {
-							err := bench.Take(s.Ctx, r)
-							if s.Ended() {
-								return
-							}
-							if err != nil {
-								panic(err) // took would never be done
-							}
+						err := bench.Take(s.Ctx, r)
+						for ; err == nil; err = bench.Take(s.Ctx, r) {
 							took.Done()
+						}
+						if !s.Ended() {
+							panic(err) // took would never be done
 						}
 					})
 				}
