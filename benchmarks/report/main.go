@@ -105,9 +105,7 @@ func (c config) run(ctx context.Context) error {
 	switch {
 	case c.readme:
 		c.out = module
-		if err := copyTable(readme, readme); err != nil { // not first after the measurement
-			return err
-		}
+		err = copyTable(readme, readme) // finds out now, and not after the measurement
 	case c.out == "":
 		c.out, err = os.MkdirTemp("", "memstreamer-report-")
 	default:

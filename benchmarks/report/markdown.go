@@ -38,8 +38,8 @@ afresh for it in %s, which the figures include.
 ## The project's own targets
 
 Goals that memstreamer has set itself. CPU is the processor time of the whole
-process, garbage collections included. With retention, events are dropped while
-the benchmark runs, where it does not need them kept.
+process, garbage collections included. With retention, what was acked is dropped
+within milliseconds where the benchmark does not need it kept.
 
 %s
 ## While waiting
@@ -109,8 +109,8 @@ func (c column) of(r *results, peer benchmarks.Peer) sample {
 
 // summary is the table in short, which the README shows too.
 func summary(r *results) string {
-	short := func(c column) bool { return !c.short }
-	return peersRows(slices.DeleteFunc(slices.Clone(columns), short), func(peer benchmarks.Peer) string {
+	long := func(c column) bool { return !c.short }
+	return peersRows(slices.DeleteFunc(slices.Clone(columns), long), func(peer benchmarks.Peer) string {
 		if !peer.Short {
 			return ""
 		}

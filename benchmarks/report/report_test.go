@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,12 @@ func TestTicks(t *testing.T) {
 	for _, tick := range []string{">1 µs<", ">10 µs<", ">100 µs<", ">1 ms<", ">10 ms<"} {
 		assert.Contains(t, p.String(), tick)
 	}
+}
+
+func TestLeft(t *testing.T) {
+	p := &progress{started: time.Now().Add(-90 * time.Second)}
+	assert.Equal(t, 6*time.Minute+30*time.Second, p.left(0, 7, 0.5, time.Minute), "as usual")
+	assert.Equal(t, 5*time.Minute+30*time.Second, p.left(1, 7, 0.5, time.Hour), "as the first round and a half")
 }
 
 func TestCopyTable(t *testing.T) {
