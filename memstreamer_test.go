@@ -336,6 +336,7 @@ func TestEndedContextComesBeforeWhatFollowed(t *testing.T) {
 					cancel()
 					wake(t, s, sender)
 					require.Equal(t, context.Canceled, <-got)
+					require.Zero(t, s.Stats().Receivers[0].Deliveries, "it returned none")
 				})
 			}
 		})

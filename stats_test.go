@@ -94,6 +94,22 @@ func TestDeliveries(t *testing.T) {
 	require.EqualValues(t, 1, s.Stats().Receivers[0].AckedID)
 }
 
+// A Recv whose context ended may have taken an event that another has acked since.
+func TestUntakeOfAnAckedEvent(t *testing.T) {
+	s := memstreamer.New()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	send(t, sender, "1")
+	send(t, sender, "2")
+	recv(t, r)
+	_, _, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	memstreamer.Untake(r, 0)
+	require.EqualValues(t, 1, s.Stats().Receivers[0].Deliveries)
+	memstreamer.Untake(r, 1)
+	require.Zero(t, s.Stats().Receivers[0].Deliveries)
+}
+
 // One snapshot is of one moment: in each, what is acked and what lags are
 // together all that was sent.
 func TestStatsAreConsistent(t *testing.T) {
