@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -26,8 +27,8 @@ import (
 //	EVENT    struct { ID int64; ForeignID string; Type int; Headers map[HEADER]string; CreatedAt time.Time }
 //	OPTIONS  struct { PollFrequency time.Duration; StreamFromLatest bool }
 //
-// where the words in capitals may be any named types of these underlying types.
-// The structs have exactly these fields, in this order and without tags: the
+// Each word in capitals stands for a type of the engine with the underlying type
+// shown. The structs have exactly these fields, in this order and without tags: the
 // compiler rejects one that differs, but does not say in which field. For such an
 // engine, copy the adapter of the package example AnotherShape.
 //
@@ -47,7 +48,7 @@ func As[
 	H ~string,
 	O optionsShape,
 ](s EventStreamer) ES {
-	if v := reflect.ValueOf(s); s == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+	if isNil(s) {
 		panic("memstreamer: As: the streamer is nil")
 	}
 	mustBe[S]("As", senderView[H]{})
@@ -72,6 +73,17 @@ func As[
 			return orNil[R](receiverView[E, A, H]{receiver}, err)
 		},
 	})
+}
+
+// isNil reports whether s is nil, or a nil pointer, map or function with methods.
+func isNil(s EventStreamer) bool {
+	switch v := reflect.ValueOf(s); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	}
+	return false
 }
 
 type streamerShape[S, R, RO any] interface {
@@ -109,8 +121,8 @@ type optionsShape interface {
 }
 
 // mustBe returns view as I, a type of the engine's. It panics with what is wrong
-// with I. The constraints made sure of the contract's methods, so that only others
-// can be missing.
+// with I. The constraints ensure the contract's methods, so only others can be
+// missing.
 func mustBe[I any](caller string, view any) I {
 	if v, ok := view.(I); ok {
 		return v
@@ -119,13 +131,14 @@ func mustBe[I any](caller string, view any) I {
 	if engine.Kind() != reflect.Interface {
 		panic(fmt.Sprintf("memstreamer: %s: the engine's %v is not an interface: only an interface can hold memstreamer's", caller, engine))
 	}
-	var beyond string
-	for method := range engine.Methods() {
-		if _, ok := reflect.TypeOf(view).MethodByName(method.Name); !ok {
-			beyond = method.Name
-		}
-	}
-	panic(fmt.Sprintf("memstreamer: %s: the engine's %v asks for a method beyond the contract: %s", caller, engine, beyond))
+	// The runtime's error names the method. Asking reflect for it by name would make
+	// the linker keep every exported method of the program.
+	defer func() {
+		err := recover().(error).Error()
+		_, beyond, _ := strings.Cut(err, "missing method ")
+		panic(fmt.Sprintf("memstreamer: %s: the engine's %v asks for a method beyond the contract: %s", caller, engine, beyond))
+	}()
+	return view.(I)
 }
 
 // orNil returns view as I, as mustBe does, or with an error the nil I.
@@ -165,7 +178,7 @@ type receiverView[E eventShape[H], A ~func() error, H ~string] struct{ EventRece
 
 func (v receiverView[E, A, H]) Recv(ctx context.Context) (*E, A, error) {
 	if own, ok := v.EventReceiver.(*receiver); ok {
-		e, ack, err := own.next(ctx)
+		e, ack, err := own.recv(ctx)
 		if err != nil {
 			return nil, nil, err
 		}

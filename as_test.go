@@ -195,6 +195,12 @@ func TestAsRefusesMoreThanTheContract(t *testing.T) {
 				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (engineReceiver, error)
 			}](s)
 		},
+		"memstreamer: As: the engine's memstreamer_test.structReceiver is not an interface: only an interface can hold memstreamer's": func() {
+			memstreamer.As[interface {
+				NewSender(ctx context.Context, topic string) (engineSender, error)
+				NewReceiver(ctx context.Context, topic, name string, opts ...engineReceiverOption) (structReceiver, error)
+			}](s)
+		},
 		"memstreamer: AsConnector: the engine's memstreamer_test.lookingConsumer asks for a method beyond the contract: Peek": func() {
 			memstreamer.AsConnector[interface {
 				Make(ctx context.Context, consumerName string) (lookingConsumer, error)
@@ -205,7 +211,7 @@ func TestAsRefusesMoreThanTheContract(t *testing.T) {
 		t.Run(message, func(t *testing.T) { require.PanicsWithValue(t, message, as) })
 	}
 	for name, nothing := range map[string]memstreamer.EventStreamer{
-		"nil": nil, "a typed nil": (*memstreamer.StreamConstructor)(nil),
+		"nil": nil, "a typed nil": (*memstreamer.StreamConstructor)(nil), "a nil map": mapStreamer(nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.PanicsWithValue(t, "memstreamer: As: the streamer is nil", func() { memstreamer.As[engineStreamer](nothing) })
@@ -213,8 +219,22 @@ func TestAsRefusesMoreThanTheContract(t *testing.T) {
 	}
 }
 
-// structSender is a sender that an engine declares as a struct.
-type structSender struct{ engineSender }
+// A sender and a receiver that an engine declares as structs.
+type (
+	structSender   struct{ engineSender }
+	structReceiver struct{ engineReceiver }
+)
+
+// mapStreamer is an EventStreamer whose nil has methods too.
+type mapStreamer map[string]memstreamer.EventStreamer
+
+func (m mapStreamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	return m[topic].NewSender(ctx, topic)
+}
+
+func (m mapStreamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	return m[topic].NewReceiver(ctx, topic, name, opts...)
+}
 
 func TestAsRejectsAnotherShape(t *testing.T) {
 	output, err := exec.CommandContext(t.Context(), "go", "build", "./testdata/othershape").CombinedOutput()

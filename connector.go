@@ -32,10 +32,10 @@ type ConnectorConsumer interface {
 
 // Connector feeds an engine with events from outside. It is a log of one topic:
 // its consumers have cursors by name, and park, as receivers do. Make one with
-// [NewConnector]: the zero Connector is not usable, and panics. Its methods, and
-// those of its consumers, are safe for concurrent use.
+// [NewConnector]: the methods of the zero Connector panic. Its methods, and those of
+// its consumers, are safe for concurrent use. A nil context panics.
 type Connector struct {
-	topic *topic // a sender that is never closed keeps it
+	topic *topic
 }
 
 // connectorTopic is the one topic of a connector's log.
@@ -50,9 +50,8 @@ const connectorTopic = "connector"
 // NewConnector([]ConnectorEvent(nil)).
 func NewConnector[E connectorEventShape](events []E, opts ...Option) *Connector {
 	s := newStreamConstructor(resolve("NewConnector", opts))
-	s.mu.Lock()
-	c := &Connector{topic: s.topic(connectorTopic).newSender().topic}
-	s.mu.Unlock()
+	c := &Connector{topic: s.topic(connectorTopic)}
+	c.topic.users++ // for as long as the connector lives
 	converted := make([]ConnectorEvent, len(events))
 	for i, event := range events {
 		converted[i] = ConnectorEvent(event)
@@ -83,7 +82,7 @@ func (c *Connector) streamer() *StreamConstructor {
 // Append adds events in order, with none of another Append between them; every
 // consumer can see them once it has returned nil. It keeps no reference to their
 // headers. It fails with [ErrClosed], and adds none, after the connector was
-// closed. Consumers have to wait while it adds many.
+// closed. Consumers wait while it adds: split a very large batch.
 func (c *Connector) Append(events ...ConnectorEvent) error {
 	streamer := c.streamer()
 	payloads := make([][]byte, len(events))
@@ -92,20 +91,21 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 	}
 
 	now := streamer.lock()
-	defer streamer.unlock(now)
 	if streamer.closed {
+		streamer.unlock(now)
 		return ErrClosed
 	}
 	for i, event := range events {
-		c.topic.append(event.CreatedAt, now, payloads[i])
+		c.topic.append(streamer.nextID(), event.CreatedAt, now, payloads[i])
 		streamer.retention.sweep(now)
 	}
+	streamer.unlock(now)
 	c.topic.changed.Broadcast()
 	return nil
 }
 
-// Make returns a consumer that reads at the cursor of consumerName, which is made
-// at the oldest event if there is none. It fails with ctx's error when ctx is
+// Make returns a consumer that reads at the cursor of consumerName. A new name starts
+// at the oldest event: see [WithRetention] for which that is. It fails with ctx's error when ctx is
 // done, with [ErrClosed] after the connector was closed, and with an error that
 // says so when consumerName is empty.
 func (c *Connector) Make(ctx context.Context, consumerName string) (ConnectorConsumer, error) {
@@ -136,7 +136,7 @@ type connectorConsumer struct{ *receiver }
 
 // Recv implements [ConnectorConsumer].
 func (c connectorConsumer) Recv(ctx context.Context) (*ConnectorEvent, Ack, error) {
-	e, ack, err := c.next(ctx)
+	e, ack, err := c.recv(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -33,10 +33,10 @@ func (c *cursor) close(now time.Duration) {
 // lag returns how many events are kept and not acked.
 func (c *cursor) lag() int64 { return c.topic.log.slots.end - c.next }
 
-// ack commits the event at position. A repeated ack is behind the cursor, and
-// changes nothing; nor does an ack of a forgotten cursor.
+// ack commits the event at position. It changes nothing if that event was acked
+// before or the cursor is forgotten.
 func (c *cursor) ack(position int64) {
-	if position < c.next || c.forgotten {
+	if position != c.next || c.forgotten {
 		return
 	}
 	l := &c.topic.log

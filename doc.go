@@ -1,7 +1,7 @@
-// Package memstreamer is an in-memory event streamer for workflow engines, whose
-// idle receivers cost nothing.
+// Package memstreamer is an in-memory event streamer for workflow engines. Its idle
+// receivers cost nothing.
 //
-// A [StreamConstructor] is one append-only log of events, indexed by topic, that
+// A [StreamConstructor] holds an append-only log of events, indexed by topic, which
 // its senders and receivers share. A receiver with nothing to do is parked on a
 // condition variable and returns for three things: an event on its topic, the end
 // of its context, or a Close. Nothing polls, and no goroutine belongs to the
@@ -11,13 +11,13 @@
 // StreamConstructor in those types, and [AsConnector] a [Connector].
 //
 // Everything is in memory: a process that restarts starts with an empty log. The
-// module's sqlite and jetstream directories have the same contract on a file and
-// on a cluster.
+// modules sqlite and jetstream beside it keep the same contract in a file and on a
+// cluster.
 //
 // # How parking works
 //
-// One mutex guards one log, which is indexed by topic, and all cursors. Each topic
-// has a [sync.Cond] on that mutex.
+// One mutex guards all topics and cursors. Each topic has its part of the log, and a
+// [sync.Cond] on that mutex.
 //
 //	engine → As (types) → Send (copies in) → log, by topic → Recv (copies out) → Ack → cursor
 //	                                           │               ▲
@@ -27,14 +27,16 @@
 // end of the topic's log, releases the lock, and broadcasts the topic's cond.
 // Receivers of other topics do not wake.
 //
-// Recv looks at its cursor under the lock, and copies the event there out after it
-// has released the lock. If there is none, it sets a watcher on its context
+// Recv looks at its cursor under the lock, and copies the event out once it has
+// released the lock. If there is none, it sets a watcher on its context
 // ([context.AfterFunc], which takes no goroutine) and waits on the cond; the watcher
 // is gone when Recv returns. Recv does not yield, spin or sleep before it waits:
-// beside goroutines that compute, each of these costs a hand-off whole time slices.
+// beside goroutines that compute, any of these would add whole time slices to a
+// hand-off.
 //
-// The end of a context sets the flag of its own call and broadcasts. Every other
-// call on that topic finds nothing for itself and waits on.
+// The end of a context sets the flag of its own call and broadcasts. Every other call
+// on that topic finds nothing and goes on waiting, so the cost grows with the
+// receivers parked there.
 //
 // No user code runs under the lock: no method of a context or clock, and no option.
 //

@@ -59,8 +59,9 @@ type EventStreamer interface {
 	// (topic, name). The same name on two topics is two cursors. A cursor
 	// outlives its receivers: the next one of that topic and name resumes
 	// there, and receivers of one name that are open together share it. A
-	// cursor that does not exist yet is made, at the oldest event kept, or
-	// past the newest with [StreamFromLatest].
+	// cursor that does not exist yet is made at the oldest event kept (with
+	// [WithRetention], the oldest that is not past the period), or past the
+	// newest with [StreamFromLatest].
 	//
 	// It fails with ctx's error when ctx is done, with ErrClosed after the
 	// streamer was closed, and with an error that says which when topic, name

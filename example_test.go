@@ -69,6 +69,10 @@ func ExampleEventReceiver() {
 			}
 			if err := handle(event); err != nil {
 				fmt.Println("again:", err)
+				select { // back off, unless ctx ends
+				case <-time.After(10 * time.Millisecond):
+				case <-ctx.Done():
+				}
 				continue
 			}
 			if err := ack(); err != nil {

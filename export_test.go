@@ -89,8 +89,8 @@ func (l *log) check(holders map[int64]uint32) error {
 		}
 	}
 	if l.kept() == 0 {
-		if l.payloads.chunks != nil || l.zones != nil {
-			return fmt.Errorf("an empty log keeps %d chunks and %d zones", len(l.payloads.chunks), len(l.zones))
+		if l.payloads.chunks != nil || l.zones.parts != nil {
+			return fmt.Errorf("an empty log keeps %d chunks and %d zones", len(l.payloads.chunks), l.zones.len())
 		}
 		return nil
 	}
@@ -98,21 +98,23 @@ func (l *log) check(holders map[int64]uint32) error {
 	if chunks := newest - l.oldest().payload.chunk + 1; int(chunks) != len(l.payloads.chunks) {
 		return fmt.Errorf("the events are in %d chunks, and %d are kept", chunks, len(l.payloads.chunks))
 	}
-	if len(l.zones) == 0 || l.zones[0].from > l.slots.first || len(l.zones) > 1 && l.zones[1].from <= l.slots.first {
+	zone := func(i int64) int64 { return l.zones.at(l.zones.first + i).from }
+	if l.zones.len() == 0 || zone(0) > l.slots.first || l.zones.len() > 1 && zone(1) <= l.slots.first {
 		return fmt.Errorf("the zones %v do not begin at %d", l.zones, l.slots.first)
 	}
-	return nil
+	return l.zones.check()
 }
 
 func (s *segments[T]) check() error {
-	count := 0
+	left := int(s.end - s.base)
 	for i, part := range s.parts {
-		if count += len(part); i < len(s.parts)-1 && len(part) != segmentSize {
-			return fmt.Errorf("segment %d of %d has %d values", i, len(s.parts), len(part))
+		if len(part) != min(left, segmentSize) {
+			return fmt.Errorf("segment %d of %d has %d values, and not %d", i, len(s.parts), len(part), min(left, segmentSize))
 		}
+		left -= len(part)
 	}
-	if want := int(s.end - s.base); count != want || s.first < s.base || s.first-s.base >= segmentSize {
-		return fmt.Errorf("%d values in segments from %d, for those from %d to %d", count, s.base, s.first, s.end)
+	if spare := len(s.parts) - (int(s.end-s.base)+segmentSize-1)/segmentSize; left != 0 || spare > 1 || s.first < s.base || s.first-s.base >= segmentSize {
+		return fmt.Errorf("%d values and %d segments too many, for values from %d to %d", -left, spare, s.first, s.end)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 package memstreamer
 
 import (
-	"encoding/binary"
 	"iter"
+	"time"
 
 	"github.com/memstreamer/memstreamer/internal/journal"
 )
@@ -20,7 +20,7 @@ func (j journaled) Load(events iter.Seq[journal.Event], cursors []journal.Saved,
 	for e := range events {
 		payload = packJournaled(payload[:0], e)
 		j.mu.Lock()
-		j.append(e, payload)
+		j.append(e, j.age(e.CreatedAt), payload)
 		j.mu.Unlock()
 	}
 	now := j.lock()
@@ -41,7 +41,7 @@ func (j journaled) Append(events []journal.Event) {
 	for _, e := range events {
 		payload = packJournaled(payload[:0], e)
 		now := j.lock()
-		changed[j.append(e, payload)] = true
+		changed[j.append(e, now, payload)] = true
 		j.unlock(now)
 	}
 	for t := range changed {
@@ -50,21 +50,17 @@ func (j journaled) Append(events []journal.Event) {
 }
 
 // append needs mu held.
-func (j journaled) append(e journal.Event, payload []byte) *topic {
+func (j journaled) append(e journal.Event, added time.Duration, payload []byte) *topic {
 	t := j.topic(e.Topic)
-	j.lastID = e.ID - 1
-	t.append(e.CreatedAt, j.age(e.CreatedAt), payload)
+	j.lastID = e.ID
+	t.append(e.ID, e.CreatedAt, added, payload)
 	return t
 }
 
-// packJournaled is packEvent.
+// packJournaled packs as packEvent does.
 func packJournaled(b []byte, e journal.Event) []byte {
-	b = appendString(b, e.ForeignID)
-	b = binary.AppendVarint(b, int64(e.Type))
-	if e.Headers == nil {
-		return append(b, 0)
-	}
-	b = binary.AppendUvarint(b, uint64(len(e.Headers))+1)
+	b = appendPrefix(b, e.ForeignID, e.Type)
+	b = appendHeaderCount(b, len(e.Headers), e.Headers == nil)
 	for _, h := range e.Headers {
 		b = appendHeader(b, h.Name, h.Value)
 	}
@@ -83,7 +79,7 @@ func (j journaled) Cursor(topic, name string) journal.Cursor {
 	return nil
 }
 
-// journaledCursor compares equal to another of the same cursor.
+// journaledCursors of the same cursor are equal (==).
 type journaledCursor struct{ *cursor }
 
 // Position implements [journal.Cursor].

@@ -66,8 +66,38 @@ func TestJournalLoads(t *testing.T) {
 		assert.Equal(t, journal.Position{After: 11}, position("orders", "done"))
 		assert.Equal(t, journal.Position{After: 7}, position("parcels", "new"))
 		assert.Nil(t, journal.Of(s).Cursor("orders", "unknown"))
+
+		// They count as closed since then, and hold until they are forgotten what
+		// they have not acked: event 8 is only held by a name.
+		stats := s.Stats()
+		assert.Equal(t, []memstreamer.TopicStats{
+			{Topic: "orders", Retained: 1, FirstID: 9, LastID: 9, Sent: 3},
+			{Topic: "parcels", Retained: 1, FirstID: 8, LastID: 8, Sent: 1},
+		}, stats.Topics)
+		require.NoError(t, parcels.Close())
+		time.Sleep(time.Hour)
+		assert.Len(t, s.Stats().Receivers, 4)
+		time.Sleep(1)
+		assert.Len(t, s.Stats().Receivers, 2, "those with open receivers")
 		assert.Nil(t, journal.Of(s).Cursor("unknown", "gone"))
 	})
+}
+
+// TestJournalLoadsNoLastID loads events whose newest is newer than what the journal
+// has as its last.
+func TestJournalLoadsNoLastID(t *testing.T) {
+	s := memstreamer.New()
+	journal.Of(s).Load(slices.Values([]journal.Event{{Topic: "orders", ID: 7}}), nil, 3)
+	send(t, newSender(t, s, "orders"), "next")
+	assert.EqualValues(t, 8, s.Stats().Topics[0].LastID)
+}
+
+// TestJournalAppendsNow appends an event that a database stamped with a time of its
+// own: its age counts from the append.
+func TestJournalAppendsNow(t *testing.T) {
+	s := memstreamer.New(memstreamer.WithRetention(time.Hour))
+	journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1, CreatedAt: time.Now().Add(-2 * time.Hour)}})
+	assert.Equal(t, 1, s.Stats().Topics[0].Retained)
 }
 
 // TestJournalAppends appends events to a topic on which a receiver is parked.

@@ -11,7 +11,7 @@ import (
 type log struct {
 	slots    segments[slot]
 	payloads arena
-	zones    []zone
+	zones    segments[zone]
 	caughtUp uint32 // cursors past the newest event
 }
 
@@ -40,8 +40,8 @@ type entry struct {
 }
 
 func (l *log) append(id int64, createdAt time.Time, added time.Duration, payload []byte) {
-	if n := len(l.zones); n == 0 || l.zones[n-1].location != createdAt.Location() {
-		l.zones = append(l.zones, zone{l.slots.end, createdAt.Location()})
+	if location := createdAt.Location(); l.zones.len() == 0 || l.zones.at(l.zones.end-1).location != location {
+		l.zones.push(zone{l.slots.end, location})
 	}
 	if l.kept() > 0 {
 		// Age never goes back, even if the clock does: search needs it so.
@@ -79,8 +79,9 @@ func (l *log) read(position int64) entry {
 
 func (l *log) createdAt(position int64) time.Time {
 	s := l.at(position)
-	next := sort.Search(len(l.zones), func(i int) bool { return l.zones[i].from > position })
-	return time.Unix(s.seconds, int64(s.nanos)).In(l.zones[next-1].location)
+	first := l.zones.first
+	next := first + int64(sort.Search(l.zones.len(), func(i int) bool { return l.zones.at(first+int64(i)).from > position }))
+	return time.Unix(s.seconds, int64(s.nanos)).In(l.zones.at(next - 1).location)
 }
 
 // search returns the position of the oldest event for which found is true, if it
@@ -95,11 +96,11 @@ func (l *log) search(found func(*slot) bool) int64 {
 func (l *log) dropOldest() {
 	l.slots.dropFirst()
 	if l.kept() == 0 {
-		l.payloads, l.zones = arena{}, nil
+		l.payloads, l.zones = arena{}, segments[zone]{}
 		return
 	}
 	l.payloads.dropBefore(l.oldest().payload)
-	if len(l.zones) > 1 && l.zones[1].from <= l.slots.first {
-		l.zones = l.zones[1:]
+	if l.zones.len() > 1 && l.zones.at(l.zones.first+1).from <= l.slots.first {
+		l.zones.dropFirst()
 	}
 }

@@ -51,6 +51,23 @@ func TestSegmentsGrowAndShrink(t *testing.T) {
 		}
 	}
 	require.Len(t, s.parts, 1, "room for one value stays")
+
+	// Back and forth, also across a segment's end, nothing is allocated.
+	for _, values := range []int{0, 1, segmentSize - 1, segmentSize, 2 * segmentSize} {
+		for s.len() < values {
+			push(1)
+		}
+		v := new(int)
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			s.push(v)
+			s.dropLast()
+		}))
+	}
+	require.NoError(t, s.check())
+	for s.len() > segmentSize/2 {
+		s.dropLast()
+	}
+	require.Len(t, s.parts, 1)
 }
 
 // What is put is got, and a chunk goes with the last payload in it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -13,16 +14,17 @@ import (
 var ErrClosed = errors.New("memstreamer: closed")
 
 // StreamConstructor is an [EventStreamer] in memory. Make one with [New]: the
-// zero StreamConstructor is not usable, and panics. Its methods, and those of its
+// methods of the zero StreamConstructor panic. Its methods, and those of its
 // senders and receivers, are safe for concurrent use. A nil context panics, as it
 // does in the standard library.
 type StreamConstructor struct {
 	clock Clock
-	epoch time.Time // what retention counts from
+	epoch time.Time // ages count from here
 
 	// mu guards the fields below, the closed flags of senders and receivers, and
 	// every topic, cursor, log and retention: the methods of those four types need
-	// it held. It is the only lock; no user code runs under it.
+	// it held. What never changes may be read without it. It is the only lock; no
+	// user code runs under it.
 	mu        sync.Mutex
 	closed    bool
 	lastID    int64
@@ -45,8 +47,8 @@ func newStreamConstructor(o options) *StreamConstructor {
 	}
 }
 
-// lock locks mu and returns the time, to be passed to unlock. It reads the clock
-// first: a clock is user code.
+// lock locks mu and returns the time for unlock, 0 without retention. It reads the
+// clock first: a clock is user code.
 func (s *StreamConstructor) lock() (now time.Duration) {
 	if s.clock == nil {
 		panic("memstreamer: the zero StreamConstructor is not usable: use New")
@@ -58,13 +60,19 @@ func (s *StreamConstructor) lock() (now time.Duration) {
 	return now
 }
 
-// unlock drops some of what has expired by now, of any topic, and unlocks mu.
+// unlock drops some of what has expired by now, of any topic, and unlocks mu. Only
+// Stats and Append sweep more.
 func (s *StreamConstructor) unlock(now time.Duration) {
 	s.retention.sweep(now)
 	s.mu.Unlock()
 }
 
-func (s *StreamConstructor) age(t time.Time) time.Duration { return t.Sub(s.epoch) }
+// age returns the time from epoch to t, so bounded that the difference of two ages
+// does not wrap.
+func (s *StreamConstructor) age(t time.Time) time.Duration {
+	const limit = math.MaxInt64 / 2
+	return min(max(t.Sub(s.epoch), -limit), limit)
+}
 
 // NewSender implements [EventStreamer].
 func (s *StreamConstructor) NewSender(ctx context.Context, topic string) (EventSender, error) {
@@ -105,10 +113,11 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 	return s.topic(topic).newReceiver(name, o.StreamFromLatest, now), nil
 }
 
-// Forget forgets the cursor of (topic, name) at once, and with it the events that
-// only it kept: with [WithRetention] as if it had expired, and otherwise the only
-// way to be rid of a name that will not come back. Later acks of its events
-// change nothing; a name that is not remembered is no error.
+// Forget forgets the cursor of (topic, name) at once, as if it had expired. With
+// [WithRetention], events past the period that only it held may then be dropped;
+// without, it is the only way to be rid of a name, and no event is dropped. Later
+// acks of the name's events change nothing. Forgetting a name that is not remembered
+// is no error.
 //
 // It fails with ctx's error when ctx is done, with [ErrClosed] after the streamer
 // was closed, and with an error that says so while a receiver of the name is open.
@@ -149,8 +158,14 @@ func (s *StreamConstructor) Close() error {
 	return nil
 }
 
-// topic returns the topic of that name, new if there is none. It needs mu held,
-// and the caller gives the topic something to keep it.
+// nextID needs mu held.
+func (s *StreamConstructor) nextID() int64 {
+	s.lastID++
+	return s.lastID
+}
+
+// topic returns the topic of that name, new if there is none. It needs mu held. The
+// caller must add a user, an event or a cursor, or the topic is never forgotten.
 func (s *StreamConstructor) topic(name string) *topic {
 	t := s.topics.get(name)
 	if t == nil {

@@ -387,6 +387,42 @@ func TestUserCodeMayUseTheStreamer(t *testing.T) {
 	}
 }
 
+// A Recv that parks runs code of its context too: Done, AfterFunc and what that
+// returns.
+func TestParkedContextMayUseTheStreamer(t *testing.T) {
+	s := memstreamer.New()
+	sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
+	got := make(chan error, 1)
+	go func() {
+		_, _, err := r.Recv(usingContext{t.Context(), func() { s.Stats() }})
+		got <- err
+	}()
+	require.NoError(t, awaitParked(1, 10*time.Second))
+	send(t, sender, "7")
+	require.NoError(t, <-got)
+}
+
+// usingContext is never done. With a Done of its own, it is not taken for the
+// context that it wraps.
+type usingContext struct {
+	context.Context
+	use func()
+}
+
+func (c usingContext) Done() <-chan struct{} {
+	c.use()
+	return make(chan struct{})
+}
+
+func (c usingContext) AfterFunc(f func()) func() bool {
+	c.use()
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool {
+		c.use()
+		return stop()
+	}
+}
+
 type clockFunc func() time.Time
 
 func (f clockFunc) Now() time.Time { return f() }

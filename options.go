@@ -20,14 +20,14 @@ type Clock interface {
 }
 
 // WithClock has events stamped with c's time. The default is the wall clock,
-// time.Now.
+// time.Now. For retention, its times must stay within 146 years of its first.
 func WithClock(c Clock) Option {
 	return func(o *options) { o.clock = c }
 }
 
 // WithRetention bounds the memory of a streamer that runs for months. Without it,
-// and for d ≤ 0, every event and every cursor is kept, but for those that
-// [StreamConstructor.Forget] forgets.
+// and for d ≤ 0, every event is kept, and every name that is not forgotten by
+// [StreamConstructor.Forget].
 //
 //   - A name is remembered while a receiver of it is open, and for d after the last
 //     one was closed.
@@ -37,15 +37,20 @@ func WithClock(c Clock) Option {
 //     ones are still kept for others.
 //
 // So a step that fails, closes its receiver and opens it again within d finds its
-// event, however old. And a name that is open and never acks keeps every later
-// event of its topic: watch [ReceiverStats]. A name that stays away for longer
-// than d loses its place, and what only it had not acked.
+// event, however old.
 //
-// No goroutine and no timer drops anything: NewSender, NewReceiver, Send, Ack and
-// Close each drop a bounded amount, of any topic, and [StreamConstructor.Stats]
-// all that has expired. A streamer that is not used keeps what it has. Age is by the
-// streamer's clock, and never goes back within a topic: if the clock is set back,
-// events expire only once it has caught up. The default clock is never set back.
+// Warning: a name that stays away for longer than d loses its place, and events that
+// only it had not acked are lost. And a name that is open and never acks keeps every
+// later event of its topic: watch [ReceiverStats]. For luno/workflow that is the
+// consumer of paused records, which holds each event of …-run-state-change for an
+// hour.
+//
+// No goroutine and no timer drops anything. NewSender, NewReceiver, Send, Ack, Close
+// and Forget, and a connector's Make and Append, each drop a bounded amount, of any
+// topic; [StreamConstructor.Stats] drops all that has expired; Recv drops nothing. A
+// streamer that is not used keeps what it has. Age is by the streamer's clock, and
+// never goes back within a topic: if the clock is set back, events and closed names
+// expire only once it has caught up. The default clock is monotonic.
 func WithRetention(d time.Duration) Option {
 	return func(o *options) { o.retention = max(d, 0) }
 }

@@ -37,9 +37,11 @@ func knownHeader(name string) byte {
 // packEvent appends the payload of an event to b: its strings, each behind its
 // length, and its type between them.
 func packEvent[H ~string](b []byte, foreignID string, statusType int, headers map[H]string) []byte {
-	b = appendString(b, foreignID)
-	b = binary.AppendVarint(b, int64(statusType))
-	return appendHeaders(b, headers)
+	return appendHeaders(appendPrefix(b, foreignID, statusType), headers)
+}
+
+func appendPrefix(b []byte, foreignID string, statusType int) []byte {
+	return binary.AppendVarint(appendString(b, foreignID), int64(statusType))
 }
 
 func unpackEvent[H ~string](payload string) (foreignID string, statusType int, headers map[H]string) {
@@ -69,17 +71,21 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// appendHeaders writes the number of headers plus one, and zero for nil, so that
-// nil and empty differ.
 func appendHeaders[H ~string](b []byte, headers map[H]string) []byte {
-	if headers == nil {
-		return append(b, 0)
-	}
-	b = binary.AppendUvarint(b, uint64(len(headers))+1)
+	b = appendHeaderCount(b, len(headers), headers == nil)
 	for name, value := range headers {
 		b = appendHeader(b, string(name), value)
 	}
 	return b
+}
+
+// appendHeaderCount writes the number of headers plus one, and zero for nil, so that
+// nil and empty differ.
+func appendHeaderCount(b []byte, n int, isNil bool) []byte {
+	if isNil {
+		return append(b, 0)
+	}
+	return binary.AppendUvarint(b, uint64(n)+1)
 }
 
 func appendHeader(b []byte, name, value string) []byte {

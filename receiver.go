@@ -12,7 +12,7 @@ type receiver struct {
 
 // Recv implements [EventReceiver].
 func (r *receiver) Recv(ctx context.Context) (*Event, Ack, error) {
-	e, ack, err := r.next(ctx)
+	e, ack, err := r.recv(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -21,11 +21,11 @@ func (r *receiver) Recv(ctx context.Context) (*Event, Ack, error) {
 	return event, ack, nil
 }
 
-// errNothing is why a receiver waits.
+// errNothing says that there is no event yet. Recv never returns it.
 var errNothing = errors.New("memstreamer: no event yet")
 
-// next is Recv of an event that is still packed.
-func (r *receiver) next(ctx context.Context) (entry, Ack, error) {
+// recv is Recv of an event that is still packed.
+func (r *receiver) recv(ctx context.Context) (entry, Ack, error) {
 	if err := ctx.Err(); err != nil {
 		return entry{}, nil, err
 	}
@@ -64,7 +64,7 @@ func (r *receiver) takeLocked() (entry, error) {
 	return c.topic.log.read(c.next), nil
 }
 
-// untake takes back the count of a delivery that did not come about.
+// untake takes back the count of a delivery that Recv did not return.
 func (r *receiver) untake(position int64) {
 	mu := &r.cursor.topic.streamer.mu
 	mu.Lock()
@@ -74,13 +74,13 @@ func (r *receiver) untake(position int64) {
 	}
 }
 
-// park is takeLocked, once there is an event or the end of this receiver. When
-// ctx is done it fails with errNothing.
+// park waits until takeLocked has something to return. It fails with errNothing
+// once ctx is done.
 func (r *receiver) park(ctx context.Context) (e entry, err error) {
 	mu, changed := &r.cursor.topic.streamer.mu, &r.cursor.topic.changed
-	// AfterFunc and stop run code of ctx, so neither is called under mu; what
-	// happens meanwhile is seen by the loop. A context of the standard library takes
-	// no goroutine for it until it is done.
+	// AfterFunc and stop run code of ctx, so neither is called under mu; the loop sees
+	// what happens meanwhile. A context of the standard library takes no goroutine for
+	// this until it is done.
 	done := false
 	stop := context.AfterFunc(ctx, func() {
 		mu.Lock()
@@ -118,8 +118,10 @@ func (r *receiver) Close() error {
 	if !r.closed {
 		r.closed = true
 		r.cursor.close(now)
-		t.release()
-		t.changed.Broadcast()
+		t.leave()
+		if r.cursor.parked > 0 { // most receivers close after Recv has returned
+			t.changed.Broadcast()
+		}
 	}
 	return nil
 }

@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// registry finds topics, or cursors, by name. It is a sync.Map, though mu guards
-// it, because that gives back the memory of deleted entries: a Go map keeps room
-// for as many as it ever had.
+// registry finds topics, or cursors, by name. It is a sync.Map, though mu guards it,
+// because that frees deleted entries: a Go map keeps room for as many as it ever had.
 type registry[V any] struct {
 	entries sync.Map
 	len     int

@@ -22,8 +22,6 @@ func (r *retention) past(since, now time.Duration) bool {
 	return r.period > 0 && now-since > r.period
 }
 
-func (r *retention) expired(t *ticket, now time.Duration) bool { return r.past(t.since, now) }
-
 // add queues t to expire a period after since. If it is queued already, that
 // changes its time.
 func (r *retention) add(t *ticket, since time.Duration) {
@@ -49,7 +47,7 @@ func (r *retention) remove(t *ticket) {
 // whether there is more.
 func (r *retention) sweep(now time.Duration) (more bool) {
 	for range sweepLimit {
-		if r.queue.Len() == 0 || !r.expired(r.queue.at(0), now) {
+		if r.queue.Len() == 0 || !r.past(r.queue.at(0).since, now) {
 			return false
 		}
 		r.queue.at(0).of.expire()

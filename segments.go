@@ -7,7 +7,7 @@ const segmentSize = 256
 // that no call copies many values, and none keeps memory for values that are
 // gone. Positions count from the first value ever pushed, at 0.
 type segments[T any] struct {
-	parts [][]T // all but the last are full
+	parts [][]T // full up to end
 	base  int64 // position of parts[0][0]
 	first int64 // position of the oldest value
 	end   int64 // position of the next push
@@ -22,17 +22,16 @@ func (s *segments[T]) at(position int64) *T {
 }
 
 func (s *segments[T]) push(v T) {
-	last := len(s.parts) - 1
+	part := int(s.end-s.base) / segmentSize
 	switch {
-	case last < 0:
+	case part < len(s.parts):
+	case part == 0:
 		// The first segment grows by doubling: most of many topics stay small.
 		s.parts = append(s.parts, nil)
-		last++
-	case len(s.parts[last]) == segmentSize:
+	default:
 		s.parts = append(s.parts, make([]T, 0, segmentSize))
-		last++
 	}
-	s.parts[last] = append(s.parts[last], v)
+	s.parts[part] = append(s.parts[part], v)
 	s.end++
 }
 
@@ -48,16 +47,15 @@ func (s *segments[T]) dropFirst() {
 	}
 }
 
-// dropLast removes the newest value. An empty first segment stays, for a sequence
-// that goes back and forth between no value and one.
+// dropLast removes the newest value. An empty segment stays until the one before it
+// is half empty, for a sequence that goes back and forth.
 func (s *segments[T]) dropLast() {
 	s.end--
-	last := len(s.parts) - 1
-	part := s.parts[last]
-	clear(part[len(part)-1:])
-	s.parts[last] = part[:len(part)-1]
-	if last > 0 && len(part) == 1 {
-		s.parts[last] = nil
-		s.parts = s.parts[:last]
+	part, left := int(s.end-s.base)/segmentSize, int(s.end-s.base)%segmentSize
+	clear(s.parts[part][left:])
+	s.parts[part] = s.parts[part][:left]
+	if part+1 < len(s.parts) && left <= segmentSize/2 {
+		s.parts[part+1] = nil
+		s.parts = s.parts[:part+1]
 	}
 }

@@ -32,7 +32,7 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 	if topic != "" && topic != t.name {
 		t = streamer.topic(topic)
 	}
-	t.append(createdAt, now, payload)
+	t.append(streamer.nextID(), createdAt, now, payload)
 	streamer.unlock(now)
 	// Broadcast after unlocking, so that a woken receiver does not block on mu.
 	t.changed.Broadcast()
@@ -46,7 +46,7 @@ func (s *sender) Close() error {
 	defer streamer.unlock(now)
 	if !s.closed {
 		s.closed = true
-		s.topic.release()
+		s.topic.leave()
 	}
 	return nil
 }

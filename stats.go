@@ -29,10 +29,11 @@ type ReceiverStats struct {
 	AckedID     int64 // of the newest event acked; 0 when there is none
 
 	// OldestUnacked is the CreatedAt of the oldest event kept and not acked: the one
-	// that Recv returns next. It is zero where Lag is 0.
+	// that Recv returns next. It is zero where Lag is 0. A connector's event has the
+	// CreatedAt that it was given.
 	OldestUnacked time.Time
-	// Deliveries is how often Recv has returned that event. A step that fails again
-	// and again shows here.
+	// Deliveries is how often Recv has returned that event, over all receivers of the
+	// name; an ack sets it to 0. A step that fails again and again shows here.
 	Deliveries int64
 	Acked      int64 // events acked since the name was made
 }

@@ -118,6 +118,8 @@ func TestStatsAreConsistent(t *testing.T) {
 	r := newReceiver(t, s, "orders", "step")
 	var busy sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
+	defer busy.Wait()
+	defer cancel()
 	busy.Go(func() {
 		for ctx.Err() == nil {
 			assert.NoError(t, sender.Send(t.Context(), "", 1, nil))
@@ -138,8 +140,6 @@ func TestStatsAreConsistent(t *testing.T) {
 		require.EqualValues(t, topic.LastID, receiver.AckedID+receiver.Lag, fmt.Sprint(stats))
 		require.EqualValues(t, receiver.AckedID, receiver.Acked, fmt.Sprint(stats))
 	}
-	cancel()
-	busy.Wait()
 }
 
 func TestConnectorStats(t *testing.T) {

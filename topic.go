@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// topic is one topic: its events, and the cursors on them. Each method that
-// changes it ends with settle.
+// topic is one topic: its events, and the cursors on them. Each method that may
+// leave it unused, or that changes its oldest event or who holds it, ends with
+// settle.
 type topic struct {
 	streamer *StreamConstructor
 	name     string
@@ -30,11 +31,9 @@ func newTopic(s *StreamConstructor, name string) *topic {
 	return t
 }
 
-// append adds an event under the streamer's next ID. The caller broadcasts
-// changed.
-func (t *topic) append(createdAt time.Time, added time.Duration, payload []byte) {
-	t.streamer.lastID++
-	t.log.append(t.streamer.lastID, createdAt, added, payload)
+// append adds an event. The caller broadcasts changed.
+func (t *topic) append(id int64, createdAt time.Time, added time.Duration, payload []byte) {
+	t.log.append(id, createdAt, added, payload)
 	t.settle()
 }
 
@@ -46,7 +45,7 @@ func (t *topic) newSender() *sender {
 func (t *topic) newReceiver(name string, latest bool, now time.Duration) *receiver {
 	t.users++ // before a cursor expires, which may be all that keeps the topic
 	c := t.cursors.get(name)
-	if c != nil && c.receivers == 0 && t.streamer.retention.expired(&c.expiry, now) {
+	if c != nil && c.receivers == 0 && t.streamer.retention.past(c.expiry.since, now) {
 		c.expire()
 		c = nil
 	}
@@ -78,8 +77,8 @@ func (t *topic) newCursor(name string, position int64) *cursor {
 	return c
 }
 
-// release ends the use by one sender or receiver.
-func (t *topic) release() {
+// leave ends the use by one sender or receiver.
+func (t *topic) leave() {
 	t.users--
 	t.settle()
 }
