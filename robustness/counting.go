@@ -1,6 +1,7 @@
 package robustness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/robustness/internal/judge"
 )
 
 // CheckCounting checks h event by event, without a model of the streamer: each
@@ -17,7 +19,7 @@ func CheckCounting(h *History) []Violation {
 	c := newCounting(h)
 	c.checkNumbers()
 	c.checkDeliveries()
-	c.checkOrder()
+	c.checkCursors()
 	c.checkLoss()
 	c.checkStalls()
 	c.checkErrors()
@@ -30,7 +32,6 @@ type counting struct {
 	places map[string]int // of each event in its topic, by Key
 	sends  map[string]*Op // by Key, those that failed too
 	names  map[key]*name
-	opens  map[int]*Op    // by handle
 	closes map[int]*Op    // the first, by handle of receiver or sender
 	shut   *Op            // the first
 	last   map[string]*Op // the delivery of each event that was called last
@@ -41,8 +42,7 @@ type counting struct {
 // name is what happened to one (topic, name), in the order of the calls.
 type name struct {
 	key
-	opens, closes, recvs, acks []*Op // those of recvs that returned an event
-	latest                     bool  // StreamFromLatest was used
+	opens, closes, recvs, acks []*Op // those of opens and recvs that succeeded
 }
 
 func newCounting(h *History) *counting {
@@ -51,7 +51,6 @@ func newCounting(h *History) *counting {
 		places:   map[string]int{},
 		sends:    map[string]*Op{},
 		names:    map[key]*name{},
-		opens:    map[int]*Op{},
 		closes:   map[int]*Op{},
 		last:     map[string]*Op{},
 	}
@@ -73,8 +72,6 @@ func newCounting(h *History) *counting {
 		case Open:
 			if op.ok() {
 				n.opens = append(n.opens, op)
-				n.latest = n.latest || op.Latest
-				c.opens[op.Handle] = op
 			}
 		case Close, CloseSender:
 			if c.closes[op.Handle] == nil {
@@ -123,8 +120,7 @@ func (c *counting) checkNumbers() {
 	}
 }
 
-// checkDeliveries checks each event that was received on its own, and then
-// what must have been received before it.
+// checkDeliveries checks each event that was received on its own.
 func (c *counting) checkDeliveries() {
 	ids := map[string]int64{}
 	for _, n := range c.names {
@@ -145,48 +141,93 @@ func (c *counting) checkDeliveries() {
 			}
 			if send.Topic != recv.Topic {
 				c.report(Strayed, "%v, sent to %s", recv, send.Topic)
+			}
+		}
+	}
+}
+
+// checkCursors checks that each name got the events of its topic in order, from
+// where its cursor started, and none that it had acked.
+func (c *counting) checkCursors() {
+	cursors := map[key]*judge.Cursor{}
+	for k := range c.names {
+		cursors[k] = &judge.Cursor{}
+	}
+	type delivery struct {
+		handle int
+		key    string
+	}
+	receiving, received := map[*Op]judge.Mark{}, map[delivery]judge.Mark{}
+	for _, m := range c.moments() {
+		op, cursor, d := m.Op, cursors[m.key()], delivery{m.Handle, m.Key}
+		place, sent := c.placeOf(op)
+		switch {
+		case op.Kind == Open && op.ok() && c.mayMake(op):
+			if m.returns {
+				cursor.Opened()
 				continue
 			}
-			c.checkAcked(n, recv)
-			c.checkSkipped(n, recv)
+			least, greatest := c.start(op)
+			cursor.Opening(judge.Start{Low: int64(least), High: int64(greatest)}, c.makes(op))
+		case op.Kind == Recv && op.ok() && sent:
+			if !m.returns {
+				receiving[op] = cursor.Receiving()
+				continue
+			}
+			received[d] = receiving[op]
+			switch low := cursor.Low(); cursor.Received(receiving[op], place) {
+			case judge.Skipped:
+				c.report(Lost, "%v, and an event before it was not acked", op)
+			case judge.Behind:
+				c.report(Behind, "%v, at place %d of its topic, and its name was at %d", op, place, low)
+			}
+		case op.Kind == Ack && sent:
+			if !m.returns {
+				cursor.Acking(place)
+			} else if mark, ok := received[d]; ok {
+				cursor.Acked(mark, place)
+			}
 		}
 	}
 }
 
-// checkAcked checks that no ack had committed the event of recv, or a later
-// one, on the same cursor.
-func (c *counting) checkAcked(n *name, recv *Op) {
-	for _, ack := range n.acks {
-		if !ack.before(recv) || c.places[ack.Key] < c.places[recv.Key] {
-			continue
-		}
-		if !c.mayDiffer(n, c.opens[ack.Handle], c.opens[recv.Handle]) {
-			c.report(Redelivered, "%v, after %v", recv, ack)
-			return
-		}
-	}
+// placeOf returns the place of op's event in its topic, if it was sent there.
+func (c *counting) placeOf(op *Op) (place int64, sent bool) {
+	send := c.sends[op.Key]
+	i, ok := c.places[op.Key]
+	return int64(i), ok && send.Topic == op.Topic
 }
 
-// mayDiffer tells whether two receivers of n may not have had the same cursor.
-func (c *counting) mayDiffer(n *name, first, second *Op) bool {
-	if first == second {
-		return false
-	}
-	return slices.ContainsFunc(n.opens, func(open *Op) bool {
-		return open != first && open.Return > first.Call && open.Call < second.Return && c.mayBeForgotten(n, open)
-	})
+// moment is when a call begins or returns.
+type moment struct {
+	*Op
+	at      int64
+	returns bool
 }
 
-// mayBeForgotten tells whether open may not have found the cursor that there
-// was before it.
-func (c *counting) mayBeForgotten(n *name, open *Op) bool {
-	return slices.ContainsFunc(n.closes, func(closing *Op) bool {
+// moments returns those of the history in order.
+func (h *History) moments() []moment {
+	var all []moment
+	for i := range h.Ops {
+		op := &h.Ops[i]
+		all = append(all, moment{op, op.Call, false}, moment{op, op.Return, true})
+	}
+	slices.SortStableFunc(all, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+	return all
+}
+
+// mayMake reports whether open may have found no cursor of its name, and so have
+// made one.
+func (c *counting) mayMake(open *Op) bool {
+	n := c.names[open.key()]
+	first := !slices.ContainsFunc(n.opens, func(other *Op) bool { return other.before(open) })
+	return first || slices.ContainsFunc(n.closes, func(closing *Op) bool {
 		if closing.Call > open.Return {
 			return false
 		}
 		for _, other := range n.opens {
-			between := closing.before(other) && other.before(open)
 			closed := c.closes[other.Handle]
+			between := closing.before(other) && other.before(open)
 			across := other.before(closing) && (closed == nil || open.before(closed))
 			if between || across {
 				return false
@@ -197,70 +238,22 @@ func (c *counting) mayBeForgotten(n *name, open *Op) bool {
 	})
 }
 
-// checkSkipped checks that nothing before the event of recv was kept from n:
-// what no ack of n has committed, retention must have dropped, rightly and
-// before the receiver was opened.
-func (c *counting) checkSkipped(n *name, recv *Op) {
-	open, next := c.opens[recv.Handle], 0
-	for _, ack := range n.acks {
-		if ack.Call < recv.Return {
-			next = max(next, c.places[ack.Key]+1)
-		}
-	}
-	for _, e := range c.events[recv.Topic][:c.places[recv.Key]][min(next, c.places[recv.Key]):] {
-		last := c.last[e.send.Key]
-		switch {
-		case e.send.Call > open.Return || e.id == 0:
-			c.report(Lost, "%v, and the receiver has not got the event of %v", recv, e.send)
-		case n.latest:
-			// It may have been sent before the cursor began.
-		case !c.droppable(e, open.Return):
-			c.report(Trimmed, "%v, and the event of %v was too young to be dropped", recv, e.send)
-		case c.held(n, e, open.Return):
-			c.report(Trimmed, "%v, and the event of %v was held by an open receiver", recv, e.send)
-		case last != nil && recv.before(last):
-			c.report(Trimmed, "%v, and the event of %v was still there: %v", recv, e.send, last)
-		}
-	}
-}
-
-// held tells whether a receiver of another name than n was open, and had not
-// acked e, from before e was sent until a time.
-func (c *counting) held(n *name, e event, until int64) bool {
-	for _, other := range c.names {
-		if other == n || other.topic != n.topic {
+// makes reports whether open must have made a cursor: each receiver of its name
+// that was opened before was closed too long ago.
+func (c *counting) makes(open *Op) bool {
+	for _, other := range c.names[open.key()].opens {
+		if other.Call >= open.Call {
 			continue
 		}
-		acked := slices.ContainsFunc(other.acks, func(ack *Op) bool {
-			return ack.Call <= until && c.places[ack.Key] >= c.places[e.send.Key]
-		})
-		open := slices.ContainsFunc(other.opens, func(open *Op) bool {
-			closed := c.closes[open.Handle]
-			return open.before(e.send) && (closed == nil || closed.Call > until)
-		})
-		if open && !acked {
-			return true
+		closed := c.closes[other.Handle]
+		if !other.before(open) || closed == nil || !closed.before(open) {
+			return false
+		}
+		if _, must := c.forgettable(closed, open); !must {
+			return false
 		}
 	}
-	return false
-}
-
-// checkOrder checks that no receiver ever went back.
-func (c *counting) checkOrder() {
-	for _, n := range c.names {
-		for i, recv := range n.recvs {
-			if _, ok := c.places[recv.Key]; !ok || c.sends[recv.Key].Topic != n.topic {
-				continue // said already
-			}
-			for _, earlier := range n.recvs[:i] {
-				back := c.places[recv.Key] < c.places[earlier.Key]
-				if back && earlier.Handle == recv.Handle && earlier.before(recv) {
-					c.report(Disordered, "%v, after %v", recv, earlier)
-					break
-				}
-			}
-		}
-	}
+	return true
 }
 
 // checkLoss checks that the auditor of each topic got all that was sent to it.

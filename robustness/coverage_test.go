@@ -22,7 +22,8 @@ var wanted = []string{
 	"redeliveries", "cancelled while parked", "closed while parked",
 	"late acks", "repeated acks", "acks after Close", "acks of a forgotten cursor",
 	"resumed cursors", "forgotten cursors", "shared cursors", "from latest",
-	"events dropped unseen", "clock steps back", "closed in a rush",
+	"events kept past the period for a closed receiver", "new names past events kept for others",
+	"clock steps back", "closed in a rush",
 }
 
 func (c coverage) String() string {
@@ -44,17 +45,19 @@ func (c coverage) add(h *History) {
 	counts := newCounting(h)
 	now := time.Duration(0)
 	received := map[key]map[string]bool{}
+	opens := map[int]*Op{} // by handle
 	for i := range h.Ops {
 		op := &h.Ops[i]
 		if i > 0 && h.Ops[i-1].Return > op.Return {
 			c["overlapping calls"]++
 		}
-		closed := counts.closes[op.Handle]
+		n, closed := counts.names[op.key()], counts.closes[op.Handle]
+		afterClose := closed != nil && closed.before(op)
 		switch op.Kind {
 		case Send:
 			if op.ok() {
 				c["events"]++
-			} else if closed != nil && closed.before(op) {
+			} else if afterClose {
 				c["sent on a closed sender"]++
 			}
 			if op.Topic != op.By {
@@ -63,24 +66,21 @@ func (c coverage) add(h *History) {
 		case Recv:
 			switch {
 			case op.ok():
-				seen := received[op.key()]
-				if seen == nil {
-					seen = map[string]bool{}
-					received[op.key()] = seen
+				if received[op.key()] == nil {
+					received[op.key()] = map[string]bool{}
 				}
-				if seen[op.Key] {
+				if received[op.key()][op.Key] {
 					c["redeliveries"]++
 				}
-				seen[op.Key] = true
-				c["events dropped unseen"] += counts.unseen(op, seen)
+				received[op.key()][op.Key] = true
+				c.addOld(counts, opens, op)
 			case op.Done && !op.DoneBefore:
 				c["cancelled while parked"]++
 			case errors.Is(op.Err, memstreamer.ErrClosed) && closed != nil && !closed.before(op):
 				c["closed while parked"]++
 			}
 		case Ack:
-			n := counts.names[op.key()]
-			if closed != nil && closed.before(op) {
+			if afterClose {
 				c["acks after Close"]++
 			}
 			if slices.ContainsFunc(n.acks, func(ack *Op) bool {
@@ -91,26 +91,17 @@ func (c coverage) add(h *History) {
 				c["repeated acks"]++
 			}
 			if slices.ContainsFunc(n.opens, func(open *Op) bool {
-				return closed != nil && closed.before(open) && open.before(op) && counts.forgotten(n, open)
+				return closed != nil && closed.before(open) && open.before(op) && counts.makes(open)
 			}) {
 				c["acks of a forgotten cursor"]++
 			}
 		case Open:
-			n := counts.names[op.key()]
 			if op.Latest {
 				c["from latest"]++
 			}
-			switch {
-			case !op.ok() || n.opens[0] == op:
-			case slices.ContainsFunc(n.opens, func(other *Op) bool {
-				closed := counts.closes[other.Handle]
-				return other.before(op) && (closed == nil || op.before(closed))
-			}):
-				c["shared cursors"]++
-			case counts.forgotten(n, op):
-				c["forgotten cursors"]++
-			case !counts.mayBeForgotten(n, op):
-				c["resumed cursors"]++
+			if op.ok() {
+				opens[op.Handle] = op
+				c[counts.found(op)]++
 			}
 		case Step:
 			if op.Now < now {
@@ -126,34 +117,37 @@ func (c coverage) add(h *History) {
 	}
 }
 
-// forgotten tells whether open cannot have found the cursor that there was.
-func (c *counting) forgotten(n *name, open *Op) bool {
-	was := false
-	for _, other := range n.opens {
-		if !other.before(open) {
-			continue
-		}
+// found returns which kind of cursor open has certainly found, if any.
+func (c *counting) found(open *Op) string {
+	n := c.names[open.key()]
+	switch {
+	case n.opens[0] == open:
+		return "new cursors"
+	case slices.ContainsFunc(n.opens, func(other *Op) bool {
 		closed := c.closes[other.Handle]
-		if closed == nil || !closed.before(open) {
-			return false
-		}
-		if _, must := c.forgettable(closed, open); !must {
-			return false
-		}
-		was = true
+		return other.before(open) && (closed == nil || open.before(closed))
+	}):
+		return "shared cursors"
+	case c.makes(open):
+		return "forgotten cursors"
+	case !c.mayMake(open):
+		return "resumed cursors"
 	}
-	return was
+	return ""
 }
 
-// unseen returns how many events just before that of recv its name never got,
-// though they were sent while it had a cursor.
-func (c *counting) unseen(recv *Op, seen map[string]bool) (n int) {
-	first := c.names[recv.key()].opens[0]
-	for _, e := range slices.Backward(c.events[recv.Topic][:c.places[recv.Key]]) {
-		if seen[e.send.Key] || !first.before(e.send) {
-			break
-		}
-		n++
+// addOld counts what recv, of an event that is older than the period, shows.
+func (c coverage) addOld(counts *counting, opens map[int]*Op, recv *Op) {
+	tooOld := func(open *Op) bool {
+		least, _ := counts.start(open)
+		return !open.Latest && counts.places[recv.Key] < least
 	}
-	return n
+	if open := opens[recv.Handle]; tooOld(open) && counts.found(open) == "resumed cursors" {
+		c["events kept past the period for a closed receiver"]++
+	}
+	for _, open := range opens {
+		if open.Topic == recv.Topic && open.before(recv) && tooOld(open) && counts.makes(open) {
+			c["new names past events kept for others"]++
+		}
+	}
 }

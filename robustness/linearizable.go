@@ -34,7 +34,7 @@ func CheckLinearizable(h *History, limit time.Duration) []Violation {
 	return violations
 }
 
-// stuck tells how far the longest order came, and which call it had to have
+// stuck says how far the longest order came, and which call it had to have
 // next: the one that returned first of those it leaves out.
 func stuck(calls []porcupine.Operation, info porcupine.LinearizationInfo) string {
 	var longest []porcupine.Operation
@@ -72,10 +72,9 @@ type call struct {
 	event  int // its place in the topic, for Send, Recv and Ack
 	place  int // of the call itself
 
-	// For Open: how many of the topic's oldest events may be gone by its return,
-	// and what each earlier Close allows: forgetting the cursor that it left, or
-	// even not remembering it.
-	droppable          int
+	// For Open: where a cursor that it makes can start, and what each earlier Close
+	// allows: that the cursor it left is forgotten, or even that it is remembered.
+	least, greatest    int
 	mayForget, forgets map[int]bool
 }
 
@@ -101,10 +100,7 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 				continue
 			}
 			handles[op.Handle] = len(handles)
-			c.droppable = slices.IndexFunc(events, func(e event) bool { return !t.droppable(e, op.Return) })
-			if c.droppable < 0 {
-				c.droppable = len(events)
-			}
+			c.least, c.greatest = t.start(op)
 			c.mayForget, c.forgets = map[int]bool{}, map[int]bool{}
 			for place := range t.Ops {
 				if closing := &t.Ops[place]; closing.Kind == Close && closing.key() == k && closing.Call < op.Return {
@@ -143,8 +139,9 @@ type cursorState struct {
 	idleBy int       // the Close that the last of open went with
 }
 
-// cursorModel follows a cursorState. It is not determined which events
-// retention has dropped, nor always whether it has forgotten a cursor.
+// cursorModel follows a cursorState. Which events are too old for a new name, and
+// whether a name was forgotten, is not determined where calls overlap with steps
+// of the clock.
 var cursorModel = (&porcupine.NondeterministicModel{
 	Init: func() []any { return []any{cursorState{}} },
 	Step: func(state, input, _ any) (next []any) {
@@ -204,31 +201,26 @@ func stepOpen(s cursorState, c *call) (next []cursorState) {
 	if !c.ok() {
 		return []cursorState{s}
 	}
-	shared := s.open != (handleSet{})
-	s.open = s.open.with(c.handle)
-	if shared {
-		s.own = s.own.with(c.handle)
-		return []cursorState{s}
+	remembered := s.exists && !c.forgets[s.idleBy]
+	mayBeNew := !s.exists || c.mayForget[s.idleBy]
+	if s.open != (handleSet{}) {
+		remembered, mayBeNew = true, false
 	}
-	droppable := min(c.droppable, s.sent)
-	if s.exists && !c.forgets[s.idleBy] {
+	s.open = s.open.with(c.handle)
+	if remembered {
 		resumed := s
 		resumed.own = s.own.with(c.handle)
 		next = append(next, resumed)
-		for resumed.next < droppable {
-			resumed.next++
-			next = append(next, resumed)
-		}
 	}
-	if !s.exists || c.mayForget[s.idleBy] {
-		fresh := s
-		fresh.exists, fresh.own = true, handleSet{}.with(c.handle)
+	if mayBeNew {
+		made := s
+		made.exists, made.own = true, handleSet{}.with(c.handle)
 		if c.Latest {
-			fresh.next = s.sent
-			return append(next, fresh)
+			made.next = s.sent
+			return append(next, made)
 		}
-		for fresh.next = 0; fresh.next <= droppable; fresh.next++ {
-			next = append(next, fresh)
+		for made.next = min(c.least, s.sent); made.next <= min(c.greatest, s.sent); made.next++ {
+			next = append(next, made)
 		}
 	}
 	return next

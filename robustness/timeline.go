@@ -17,10 +17,15 @@ type timeline struct {
 
 // event is one event of a topic, as the history tells of it.
 type event struct {
-	send    *Op
-	id      int64         // 0 when nobody received it
-	created time.Duration // the earliest it can be
-	since   int64         // when a call that can have dropped it may have read the clock
+	send *Op
+	id   int64 // 0 when nobody received it
+
+	// created is the earliest that its age can count from, and added the latest:
+	// age never goes back within a topic.
+	created, added time.Duration
+
+	// since is when a call that can have dropped it may have read the clock.
+	since int64
 }
 
 func newTimeline(h *History) *timeline {
@@ -43,11 +48,11 @@ func newTimeline(h *History) *timeline {
 		}
 		if e := received[op.Key]; e != nil {
 			created := e.CreatedAt.Sub(epoch)
-			t.events[op.Topic] = append(t.events[op.Topic], event{op, e.ID, created, t.running(op.Call)})
+			t.events[op.Topic] = append(t.events[op.Topic], event{op, e.ID, created, created, t.running(op.Call)})
 			continue
 		}
-		created, _ := t.clockIn(op.Call, op.Return)
-		unknown = append(unknown, event{op, 0, created, t.running(op.Call)})
+		least, greatest := t.clockIn(op.Call, op.Return)
+		unknown = append(unknown, event{op, 0, least, greatest, t.running(op.Call)})
 	}
 	for _, events := range t.events {
 		sortByID(events)
@@ -60,6 +65,11 @@ func newTimeline(h *History) *timeline {
 			i = len(events)
 		}
 		t.events[e.send.Topic] = slices.Insert(events, i, e)
+	}
+	for _, events := range t.events {
+		for i := range events[min(1, len(events)):] {
+			events[i+1].added = max(events[i+1].added, events[i].added)
+		}
 	}
 	return t
 }
@@ -99,14 +109,36 @@ func (t *timeline) running(at int64) int64 {
 	return at
 }
 
-// droppable tells whether retention allows e to be gone at the time until, if
-// nobody holds it.
+// start returns the least and the greatest place at which a cursor that open
+// makes can start.
+func (t *timeline) start(open *Op) (least, greatest int) {
+	now, _ := t.clockIn(open.Call, open.Return)
+	old := func(e event) bool { return e.send.before(open) && t.Retention > 0 && now-e.added > t.Retention }
+	mayBeOld := func(e event) bool { return e.send.Call < open.Return && t.droppable(e, open.Return) }
+	if open.Latest {
+		old = func(e event) bool { return e.send.before(open) }
+		mayBeOld = func(e event) bool { return e.send.Call < open.Return }
+	}
+	events := t.events[open.Topic]
+	return prefix(events, old), prefix(events, mayBeOld)
+}
+
+// prefix returns how many events there are before the first that is not old.
+func prefix(events []event, old func(event) bool) int {
+	if i := slices.IndexFunc(events, func(e event) bool { return !old(e) }); i >= 0 {
+		return i
+	}
+	return len(events)
+}
+
+// droppable reports whether retention allows e to be gone at the time until, if
+// no name holds it.
 func (t *timeline) droppable(e event, until int64) bool {
 	_, peak := t.clockIn(e.since, until)
 	return t.Retention > 0 && peak-e.created > t.Retention
 }
 
-// forgettable tells whether the cursor that closing left may have been
+// forgettable reports whether the cursor that closing left may have been
 // forgotten by the return of open, and whether it must have been.
 func (t *timeline) forgettable(closing, open *Op) (may, must bool) {
 	earliest, latest := t.clockIn(closing.Call, closing.Return)

@@ -10,12 +10,11 @@ const (
 	NotLinearizable Rule = "not linearizable"
 
 	Lost        Rule = "event lost"
-	Redelivered Rule = "event delivered after its ack"
+	Behind      Rule = "event from behind the cursor"
 	Disordered  Rule = "event out of order"
 	Strayed     Rule = "event delivered past its topic"
 	Misnumbered Rule = "IDs not unique and increasing"
 	Altered     Rule = "event not as it was sent"
-	Trimmed     Rule = "event dropped that had to be kept"
 	Stalled     Rule = "parked with something to return"
 	Misreported Rule = "wrong error"
 )

@@ -7,25 +7,20 @@ import (
 	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/robustness/internal/judge"
 )
 
-// name is one name on a topic, and how far it has come.
+// name is one name on a topic, and what it got so far.
 type name struct {
 	*topic
 	name string
 
-	mu    sync.Mutex
-	acked int64 // the number of the newest event acked
-	seen  int64 // and of the newest received
-	open  int
-	left  time.Time // when the last receiver was about to be closed
-
-	// Since the first of those open was opened:
-	resumed    time.Time // when, at the latest
-	mayRestart bool      // the cursor may have been forgotten before
-	first      bool      // nothing was received yet
-
-	restarts int // how often the cursor was found forgotten
+	mu     sync.Mutex
+	cursor judge.Cursor
+	acked  int64 // the number of the newest event acked
+	seen   int64 // and of the newest received
+	open   int
+	left   time.Time // when the last receiver was about to be closed
 }
 
 func (n *name) lag() int64 {
@@ -43,13 +38,21 @@ func (n *name) isOpen() bool {
 func (n *name) openReceiver() (memstreamer.EventReceiver, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	began := time.Now()
 	r, err := n.streamer.NewReceiver(context.Background(), n.topic.topic, n.name)
 	if err != nil {
 		return nil, err
 	}
-	if n.open == 0 {
-		n.resumed, n.first = time.Now(), true
-		n.mayRestart = !n.left.IsZero() && n.resumed.Sub(n.left) > n.retention
+	// What is older than the period is not for a new name.
+	old, _ := n.before(began.Add(-n.retention))
+	_, mayBeOld := n.before(time.Now().Add(-n.retention))
+	first := n.left.IsZero()
+	if n.open == 0 && (first || time.Since(n.left) > n.retention) {
+		n.cursor.Opening(judge.Start{Low: old + 1, High: mayBeOld + 1}, first)
+		n.cursor.Opened()
+		if !first {
+			n.forgotten.Add(1)
+		}
 	}
 	n.open++
 	return r, nil
@@ -65,60 +68,51 @@ func (n *name) closeReceiver(r memstreamer.EventReceiver) {
 	n.open--
 }
 
-// position is how far a name had come when Recv was called.
-type position struct {
-	acked    int64
-	restarts int
-}
-
-func (n *name) position() position {
+func (n *name) receiving() judge.Mark {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return position{n.acked, n.restarts}
+	return n.cursor.Receiving()
 }
 
-// check judges an event that a Recv returned that was called at from.
-func (n *name) check(event *memstreamer.Event, from position) (number int64) {
+// delivery is an event that Recv returned.
+type delivery struct {
+	number int64
+	mark   judge.Mark
+	ack    memstreamer.Ack
+}
+
+// check judges an event that the Recv of mark returned.
+func (n *name) check(event *memstreamer.Event, mark judge.Mark, ack memstreamer.Ack) delivery {
 	number, err := strconv.ParseInt(event.ForeignID, 10, 64)
 	if err != nil {
 		n.failf("%s/%s: got event %q", n.topic.topic, n.name, event.ForeignID)
-		return 0
 	}
 	n.received.Add(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	first := n.first
-	n.first = false
-	switch {
-	case n.mayRestart && first && (number == 1 || n.age(number-1, n.resumed) > n.retention):
-		// It starts as a new name does: at the oldest event kept.
-		if number != n.acked+1 {
-			n.forgotten.Add(1)
-			n.restarts++
-			n.acked, n.seen = number-1, number-1
-		}
-	case number <= from.acked && n.restarts == from.restarts:
-		n.failf("%s/%s: got event %d again, after the ack of event %d", n.topic.topic, n.name, number, from.acked)
-	case number <= n.acked+1:
-	case first && n.age(number-1, n.resumed) > n.retention:
-		n.dropped.Add(number - 1 - n.acked)
-		n.acked = number - 1
-	default:
-		n.failf("%s/%s: got event %d, and event %d has not come", n.topic.topic, n.name, number, n.acked+1)
-		n.acked = number - 1 // to go on with
+	switch low := n.cursor.Low(); n.cursor.Received(mark, number) {
+	case judge.Behind:
+		n.failf("%s/%s: got event %d again, or too old: event %d was next", n.topic.topic, n.name, number, low)
+	case judge.Skipped:
+		n.failf("%s/%s: got event %d, and an event before it has not come", n.topic.topic, n.name, number)
 	}
 	if number <= n.seen {
 		n.redelivered.Add(1)
 	}
+	if old, _ := n.before(time.Now().Add(-n.retention)); number <= old {
+		n.old.Add(1)
+	}
 	n.seen = max(n.seen, number)
-	return number
+	return delivery{number, mark, ack}
 }
 
-func (n *name) ack(number int64, ack memstreamer.Ack) {
+func (n *name) ack(d delivery) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := ack(); err != nil {
+	n.cursor.Acking(d.number)
+	if err := d.ack(); err != nil {
 		n.failf("%s/%s: Ack: %v", n.topic.topic, n.name, err)
 	}
-	n.acked = max(n.acked, number)
+	n.cursor.Acked(d.mark, d.number)
+	n.acked = max(n.acked, d.number)
 }

@@ -34,16 +34,12 @@ func (r *receiver) run(during phases) {
 
 // receive receives until it crashes or is told to stop.
 func (r *receiver) receive(during phases, inner memstreamer.EventReceiver) {
-	type delivery struct {
-		number int64
-		ack    memstreamer.Ack
-	}
 	var late delivery
 	for {
 		if r.lags && r.random.IntN(2000) == 0 {
 			rest(during.wild, time.Duration(1+r.random.IntN(3))*r.name.retention)
 		}
-		from := r.name.position()
+		mark := r.name.receiving()
 		event, ack, err := inner.Recv(during.all)
 		if err != nil {
 			if during.all.Err() == nil {
@@ -51,7 +47,7 @@ func (r *receiver) receive(during phases, inner memstreamer.EventReceiver) {
 			}
 			return
 		}
-		d := delivery{r.name.check(event, from), ack}
+		d := r.name.check(event, mark, ack)
 		chance := r.random.IntN(100)
 		switch {
 		case chance < 2 && during.wild.Err() == nil:
@@ -59,9 +55,9 @@ func (r *receiver) receive(during phases, inner memstreamer.EventReceiver) {
 		case chance < 5:
 			continue // to get it again
 		case chance < 8 && late.ack != nil:
-			r.name.ack(late.number, late.ack)
+			r.name.ack(late)
 		}
-		r.name.ack(d.number, d.ack)
+		r.name.ack(d)
 		if late.ack == nil || r.random.IntN(10) == 0 {
 			late = d
 		}

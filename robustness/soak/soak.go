@@ -39,7 +39,7 @@ type soak struct {
 	start    time.Time
 	topics   []*topic
 
-	sent, received, redelivered, forgotten, dropped atomic.Int64
+	sent, received, redelivered, old, forgotten atomic.Int64
 
 	mu       sync.Mutex
 	failures []string
@@ -96,8 +96,8 @@ func run(ctx context.Context, c config, s streamer, out io.Writer) []string {
 		k.failf("Close of the streamer: %v", err)
 	}
 	k.checkGoroutines(before)
-	fmt.Fprintf(out, "%d events sent and received %d times, %d of them redeliveries; %d cursors forgotten, %d events dropped before a closed receiver came back\n",
-		k.sent.Load(), k.received.Load(), k.redelivered.Load(), k.forgotten.Load(), k.dropped.Load())
+	fmt.Fprintf(out, "%d events sent and received %d times, %d of them redeliveries and %d past the retention period; %d names came back after it\n",
+		k.sent.Load(), k.received.Load(), k.redelivered.Load(), k.old.Load(), k.forgotten.Load())
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.failures) > 0 {

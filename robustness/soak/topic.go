@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sort"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,7 @@ func (t *topic) send(ctx context.Context, random *rand.Rand) {
 			t.sendNext(sender, headers)
 			if t.last.Load()%100 == 0 {
 				t.visit(sender, headers)
+				t.look()
 			}
 		}
 		if err := sender.Close(); err != nil {
@@ -112,7 +114,28 @@ func (t *topic) visit(sender memstreamer.EventSender, headers map[memstreamer.He
 	}
 }
 
-// behind tells whether a receiver is so far behind that sending has to wait.
+// look opens a name that was never used, receives one event and goes, acking
+// nothing: it must not get what is kept for others alone, nor keep it.
+func (t *topic) look() {
+	n := &name{topic: t, name: fmt.Sprint("look ", t.last.Load())}
+	r, err := n.openReceiver()
+	if err != nil {
+		t.failf("%s/%s: NewReceiver: %v", t.topic, n.name, err)
+		return
+	}
+	defer n.closeReceiver(r)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	mark := n.receiving()
+	event, ack, err := r.Recv(ctx)
+	if err != nil {
+		t.failf("%s/%s: Recv from the oldest: %v", t.topic, n.name, err)
+		return
+	}
+	n.check(event, mark, ack)
+}
+
+// behind reports whether a receiver is so far behind that sending has to wait.
 func (t *topic) behind() bool {
 	for _, n := range t.names {
 		if n.lag() > int64(len(t.times)/2) {
@@ -122,11 +145,20 @@ func (t *topic) behind() bool {
 	return false
 }
 
-// age returns how long before at the event of a number was sent, at most.
-func (t *topic) age(number int64, at time.Time) time.Duration {
+// before returns the number of the last event that was certainly sent before at,
+// and of the last that may have been.
+func (t *topic) before(at time.Time) (certain, possible int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// What is older than all that is remembered is as old as the oldest of it.
-	number = max(number, t.last.Load()-int64(len(t.times))+2)
-	return at.Sub(t.start) - t.times[number%int64(len(t.times))]
+	// What is older than all that is remembered may have been sent at any time.
+	last := t.last.Load()
+	forgotten := max(0, last-int64(len(t.times))+2)
+	possible = forgotten + int64(sort.Search(int(last-forgotten), func(i int) bool {
+		return t.times[(forgotten+int64(i)+1)%int64(len(t.times))] >= at.Sub(t.start)
+	}))
+	if possible == forgotten {
+		return 0, possible
+	}
+	// The one before was sent before this one was about to be.
+	return possible - 1, possible
 }

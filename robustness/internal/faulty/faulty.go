@@ -1,27 +1,23 @@
-// Package faulty wraps a streamer so that it has one fault, to see whether a
-// check finds it.
+// Package faulty makes streamers with one fault each, to see whether a check
+// finds it.
 package faulty
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
 )
-
-// Streamer is a streamer with a fault.
-type Streamer interface {
-	memstreamer.EventStreamer
-	Close() error
-	Stats() memstreamer.Stats
-}
 
 // Fault is one fault, of any number of streamers.
 type Fault struct {
 	Name string
 
-	wrap   func(*wrapper)
+	plant  func(*plot) hooked.Hooks
 	chance atomic.Int64
 	fired  atomic.Int64
 }
@@ -29,134 +25,74 @@ type Fault struct {
 // All returns every fault there is.
 func All() []*Fault {
 	return []*Fault{
-		{Name: "drops one event in a thousand", wrap: dropEvents},
-		{Name: "rewinds on a late ack", wrap: rewindOnLateAck},
-		{Name: "loses a wake-up now and then", wrap: loseWakeUps},
-		{Name: "shares a cursor between topics", wrap: shareCursors},
-		{Name: "trims one event too early", wrap: trimEarly},
-		{Name: "reorders two neighbours", wrap: reorder},
+		{Name: "drops one event in a thousand", plant: dropEvents},
+		{Name: "rewinds on a late ack", plant: rewindOnLateAck},
+		{Name: "loses a wake-up now and then", plant: loseWakeUps},
+		{Name: "shares a cursor between topics", plant: shareCursors},
+		{Name: "trims one event too early", plant: trimEarly},
+		{Name: "reorders two neighbours", plant: reorder},
+		{Name: "keeps nothing for a closed receiver", plant: dropWhatTheClosedHold},
+		{Name: "gives a new name what is too old for it", plant: giveNewNamesOldEvents},
 	}
 }
 
-// Wrap returns s with the fault.
-func (f *Fault) Wrap(s *memstreamer.StreamConstructor) Streamer {
-	w := &wrapper{StreamConstructor: s, fault: f, done: make(chan struct{})}
-	w.send = func(ctx context.Context, s *sender, e outgoing) error { return s.pass(ctx, e) }
-	w.recv = func(ctx context.Context, r *receiver) (*memstreamer.Event, memstreamer.Ack, error) {
-		return r.EventReceiver.Recv(ctx)
-	}
-	w.closing = func(*sender) {}
-	f.wrap(w)
-	return w
+// New returns a streamer with the fault.
+func (f *Fault) New(clock memstreamer.Clock, retention time.Duration) *hooked.Streamer {
+	s := memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
+	return hooked.Wrap(s, f.plant(&plot{
+		fault: f, streamer: s, clock: clock, retention: retention, again: map[cursor][]memstreamer.Event{},
+	}))
 }
 
 // Fired returns how often the fault has shown.
 func (f *Fault) Fired() int64 { return f.fired.Load() }
 
-// every tells, in one call of n, that it is time for the fault.
-func (f *Fault) every(n int64) bool { return f.chance.Add(1)%n == 0 }
+// plot is what a fault knows of the one streamer it is planted in.
+type plot struct {
+	fault     *Fault
+	streamer  *memstreamer.StreamConstructor
+	clock     memstreamer.Clock
+	retention time.Duration
 
-// wrapper is a streamer whose Send and Recv do as a fault has them do.
-type wrapper struct {
-	*memstreamer.StreamConstructor
-	fault *Fault
-	once  sync.Once
-	done  chan struct{} // closed with the streamer
-
-	mu      sync.Mutex // for what a fault keeps; not held during calls of the streamer
-	send    func(context.Context, *sender, outgoing) error
-	closing func(*sender)
-	recv    func(context.Context, *receiver) (*memstreamer.Event, memstreamer.Ack, error)
+	mu    sync.Mutex                     // for what a fault keeps; not held during calls of the streamer
+	again map[cursor][]memstreamer.Event // for recv
 }
 
-func (w *wrapper) Close() error {
-	w.once.Do(func() { close(w.done) })
-	return w.StreamConstructor.Close()
-}
+// fires counts that the fault shows.
+func (p *plot) fires() { p.fault.fired.Add(1) }
 
-func (w *wrapper) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
-	inner, err := w.StreamConstructor.NewSender(ctx, topic)
-	if err != nil {
-		return nil, err
+// every reports, in one call of n, that it is time for the fault.
+func (p *plot) every(n int64) bool { return p.fault.chance.Add(1)%n == 0 }
+
+// recv is a Recv that delivers the events in again before what the streamer would,
+// the first of them as often as it is not acked.
+func (p *plot) recv(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
+	c := cursorOf(r)
+	usable := r.Usable(ctx) // a context may sleep
+	p.mu.Lock()
+	if len(p.again[c]) == 0 || !usable {
+		p.mu.Unlock()
+		return r.EventReceiver.Recv(ctx)
 	}
-	return &sender{EventSender: inner, wrapper: w, topic: topic, done: make(chan struct{})}, nil
+	defer p.mu.Unlock()
+	e := clone(&p.again[c][0])
+	return &e, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if again := p.again[c]; len(again) > 0 && again[0].ID == e.ID {
+			p.again[c] = again[1:]
+		}
+		return nil
+	}, nil
 }
 
-func (w *wrapper) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
-	inner, err := w.StreamConstructor.NewReceiver(ctx, topic, name, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return &receiver{EventReceiver: inner, wrapper: w, cursor: cursor{topic, name}, done: make(chan struct{})}, nil
+func clone(e *memstreamer.Event) memstreamer.Event {
+	c := *e
+	c.Headers = maps.Clone(e.Headers)
+	return c
 }
 
 // cursor is what a streamer has one cursor for.
 type cursor struct{ topic, name string }
 
-type sender struct {
-	memstreamer.EventSender
-	wrapper *wrapper
-	topic   string
-	once    sync.Once
-	done    chan struct{}
-}
-
-// outgoing is what Send is given.
-type outgoing struct {
-	foreignID  string
-	statusType int
-	headers    map[memstreamer.Header]string
-}
-
-func (s *sender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
-	return s.wrapper.send(ctx, s, outgoing{foreignID, statusType, headers})
-}
-
-// pass sends e as it should be.
-func (s *sender) pass(ctx context.Context, e outgoing) error {
-	return s.EventSender.Send(ctx, e.foreignID, e.statusType, e.headers)
-}
-
-func (s *sender) Close() error {
-	s.once.Do(func() {
-		s.wrapper.closing(s)
-		close(s.done)
-	})
-	return s.EventSender.Close()
-}
-
-func (s *sender) topicOf(e outgoing) string {
-	if topic := e.headers[memstreamer.HeaderTopic]; topic != "" {
-		return topic
-	}
-	return s.topic
-}
-
-type receiver struct {
-	memstreamer.EventReceiver
-	wrapper *wrapper
-	cursor  cursor
-	once    sync.Once
-	done    chan struct{}
-}
-
-func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-	return r.wrapper.recv(ctx, r)
-}
-
-func (r *receiver) Close() error {
-	r.once.Do(func() { close(r.done) })
-	return r.EventReceiver.Close()
-}
-
-// usable tells whether a call could succeed.
-func (w *wrapper) usable(ctx context.Context, done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return false
-	case <-w.done:
-		return false
-	default:
-		return ctx.Err() == nil
-	}
-}
+func cursorOf(r *hooked.Receiver) cursor { return cursor{r.Topic, r.Name} }

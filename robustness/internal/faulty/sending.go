@@ -3,66 +3,71 @@ package faulty
 import (
 	"context"
 	"maps"
+
+	"github.com/memstreamer/memstreamer/internal/hooked"
 )
 
 // dropEvents has one Send in a thousand append nothing.
-func dropEvents(w *wrapper) {
-	w.send = func(ctx context.Context, s *sender, e outgoing) error {
-		if w.usable(ctx, s.done) && w.fault.every(1000) {
-			w.fault.fired.Add(1)
+func dropEvents(p *plot) hooked.Hooks {
+	return hooked.Hooks{Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
+		if s.Usable(ctx) && p.every(1000) {
+			p.fires()
 			return nil
 		}
-		return s.pass(ctx, e)
-	}
+		return s.Pass(ctx, e)
+	}}
 }
 
 // reorder has one Send in twenty keep its event for the next Send to the topic,
 // which appends its own before it.
-func reorder(w *wrapper) {
+func reorder(p *plot) hooked.Hooks {
 	type held struct {
-		by *sender
-		outgoing
+		by *hooked.Sender
+		hooked.Outgoing
 	}
 	kept := map[string]held{} // by topic
 	take := func(topic string) (held, bool) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		h, ok := kept[topic]
 		delete(kept, topic)
 		return h, ok
 	}
-	w.send = func(ctx context.Context, s *sender, e outgoing) error {
-		if !w.usable(ctx, s.done) {
-			return s.pass(ctx, e)
-		}
-		if h, ok := take(s.topicOf(e)); ok {
-			if err := s.pass(ctx, e); err != nil {
-				return err
+	return hooked.Hooks{
+		Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
+			if !s.Usable(ctx) {
+				return s.Pass(ctx, e)
 			}
-			return h.by.pass(context.Background(), h.outgoing)
-		}
-		if w.fault.every(20) {
-			w.fault.fired.Add(1)
-			e.headers = maps.Clone(e.headers)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			kept[s.topicOf(e)] = held{s, e}
+			if h, ok := take(s.TopicOf(e)); ok {
+				if err := s.Pass(ctx, e); err != nil {
+					return err
+				}
+				return h.by.Pass(context.Background(), h.Outgoing)
+			}
+			if !p.every(20) {
+				return s.Pass(ctx, e)
+			}
+			p.fires()
+			e.Headers = maps.Clone(e.Headers)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			kept[s.TopicOf(e)] = held{s, e}
 			return nil
-		}
-		return s.pass(ctx, e)
-	}
-	w.closing = func(s *sender) {
-		w.mu.Lock()
-		var late []outgoing
-		for topic, h := range kept {
-			if h.by == s {
-				late = append(late, h.outgoing)
-				delete(kept, topic)
+		},
+		CloseSender: func(s *hooked.Sender) error {
+			p.mu.Lock()
+			var late []hooked.Outgoing
+			for topic, h := range kept {
+				if h.by == s {
+					late = append(late, h.Outgoing)
+					delete(kept, topic)
+				}
 			}
-		}
-		w.mu.Unlock()
-		for _, e := range late {
-			_ = s.pass(context.Background(), e)
-		}
+			p.mu.Unlock()
+			for _, e := range late {
+				_ = s.Pass(context.Background(), e)
+			}
+			return s.EventSender.Close()
+		},
 	}
 }
