@@ -35,6 +35,27 @@ func unackedGoesToNextReceiver(t *trial) {
 	t.take(t.receiver(topic, "a"), "first", "second")
 }
 
+// failingStep has a step fail on one event again and again, and close its receiver
+// each time, as an engine's does. Meanwhile others send to its topic, receive and
+// ack all of it, and open names that receive nothing.
+func failingStep(t *trial) {
+	const failures = 20
+	topic := t.topic("orders")
+	s, other := t.sender(topic), t.receiver(topic, "other")
+	sent := []string{"first"}
+	t.send(s, "first")
+	for i := range failures {
+		r := t.receiver(topic, "step")
+		t.recv(r, "first")
+		t.close("receiver", r)
+		t.take(other, sent[i])
+		t.close("receiver", t.receiver(topic, fmt.Sprint("visitor ", i)))
+		sent = append(sent, fmt.Sprint("event ", i))
+		t.send(s, sent[i+1])
+	}
+	t.take(t.receiver(topic, "step"), sent...)
+}
+
 // cancelledRecvLosesNothing sends to a name whose receivers just gave up, and
 // then to one that gives up at the very time.
 func cancelledRecvLosesNothing(t *trial) {

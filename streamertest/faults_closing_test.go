@@ -10,22 +10,22 @@ import (
 )
 
 // deaf has Recv notice what was closed only when it starts.
-func deaf(closed func(r *wrappedReceiver) bool) hooks {
+func deaf(closed func(r *receiver) bool) hooks {
 	return hooks{
-		recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			if closed(r) {
 				return nil, nil, memstreamer.ErrClosed
 			}
 			return r.EventReceiver.Recv(ctx)
 		},
-		closeReceiver: func(*wrappedReceiver) error { return nil },
-		closeStreamer: func(*wrapped) error { return nil },
+		CloseReceiver: func(*receiver) error { return nil },
+		Close:         func(*streamer) error { return nil },
 	}
 }
 
 // secondTime returns an error for each Close but the first.
-func secondTime(s *state) error {
-	if s.closes.Load() > 1 {
+func secondTime(s interface{ Closes() int64 }) error {
+	if s.Closes() > 1 {
 		return errFault
 	}
 	return nil
@@ -35,20 +35,20 @@ func secondTime(s *state) error {
 var closingFaults = []fault{
 	{
 		"CloseIsIdempotent", "refuses a second Close of a sender", "Close of the sender: " + errFault.Error(),
-		hooks{closeSender: func(s *wrappedSender) error { return secondTime(&s.state) }},
+		hooks{CloseSender: func(s *sender) error { return secondTime(s) }},
 	},
 	{
 		"CloseIsIdempotent", "refuses a second Close of a receiver", "Close of the receiver: " + errFault.Error(),
-		hooks{closeReceiver: func(r *wrappedReceiver) error { return secondTime(&r.state) }},
+		hooks{CloseReceiver: func(r *receiver) error { return secondTime(r) }},
 	},
 	{
 		"CloseIsIdempotent", "refuses a second Close of the streamer", "Close of the streamer: " + errFault.Error(),
-		hooks{closeStreamer: func(s *wrapped) error { return secondTime(&s.state) }},
+		hooks{Close: func(s *streamer) error { return secondTime(s) }},
 	},
 	{
 		"CloseIsIdempotent", "refuses to close a receiver of a closed streamer", "Close of the receiver: " + errFault.Error(),
-		hooks{closeReceiver: func(r *wrappedReceiver) error {
-			if r.streamer.closed() {
+		hooks{CloseReceiver: func(r *receiver) error {
+			if r.Streamer.Closed() {
 				return errFault
 			}
 			return r.EventReceiver.Close()
@@ -56,11 +56,11 @@ var closingFaults = []fault{
 	},
 	{
 		"ClosedReceiver", "receives after Close", `Recv returned event "first", not the error`,
-		hooks{closeReceiver: func(*wrappedReceiver) error { return nil }},
+		hooks{CloseReceiver: func(*receiver) error { return nil }},
 	},
 	{
 		"ClosedReceiver", "has an error of its own for it", `Recv returned the error "the fault's own error"`,
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			e, ack, err := r.EventReceiver.Recv(ctx)
 			if errors.Is(err, memstreamer.ErrClosed) {
 				err = errFault
@@ -71,48 +71,48 @@ var closingFaults = []fault{
 	{
 		"ClosedReceiver", "closes all receivers of the name", `not event "first"`,
 		hooks{
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-				if _, closed := r.streamer.memory.Load(r.name); closed {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+				if _, closed := r.Streamer.Memory.Load(r.Name); closed {
 					return nil, nil, memstreamer.ErrClosed
 				}
 				return r.EventReceiver.Recv(ctx)
 			},
-			closeReceiver: func(r *wrappedReceiver) error {
-				r.streamer.memory.Store(r.name, true)
+			CloseReceiver: func(r *receiver) error {
+				r.Streamer.Memory.Store(r.Name, true)
 				return r.EventReceiver.Close()
 			},
 		},
 	},
 	{
 		"ClosedSender", "sends after Close", "Send after Close returned the error <nil>",
-		hooks{closeSender: func(*wrappedSender) error { return nil }},
+		hooks{CloseSender: func(*sender) error { return nil }},
 	},
 	{
 		"ClosedSender", "appends what it refuses", `event "refused", not event "after"`,
 		hooks{
-			send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-				err := s.EventSender.Send(ctx, foreignID, statusType, h)
-				if err == nil && s.closed() {
+			Send: func(ctx context.Context, s *sender, e outgoing) error {
+				err := s.Pass(ctx, e)
+				if err == nil && s.Closed() {
 					return memstreamer.ErrClosed
 				}
 				return err
 			},
-			closeSender: func(*wrappedSender) error { return nil },
+			CloseSender: func(*sender) error { return nil },
 		},
 	},
 	{
 		"ClosedSender", "takes its events with it", `event "after", not event "before"`,
 		hooks{
-			send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-				s.streamer.memory.Store(foreignID, s)
-				return s.EventSender.Send(ctx, foreignID, statusType, h)
+			Send: func(ctx context.Context, s *sender, e outgoing) error {
+				s.Streamer.Memory.Store(e.ForeignID, s)
+				return s.Pass(ctx, e)
 			},
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 				e, ack, err := r.EventReceiver.Recv(ctx)
 				if err != nil {
 					return nil, nil, err
 				}
-				if s, _ := r.streamer.memory.Load(e.ForeignID); s.(*wrappedSender).closed() {
+				if s, _ := r.Streamer.Memory.Load(e.ForeignID); s.(*sender).Closed() {
 					_ = ack()
 					return r.Recv(ctx)
 				}
@@ -122,23 +122,23 @@ var closingFaults = []fault{
 	},
 	{
 		"ClosedWakesRecv", "does not wake on Close of the receiver", "has not returned",
-		deaf(func(r *wrappedReceiver) bool { return r.closed() }),
+		deaf(func(r *receiver) bool { return r.Closed() }),
 	},
 	{
 		"ClosedWakesRecv", "wakes the other receivers of the topic", `not event "later"`,
 		hooks{
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 				own, cancel := context.WithCancel(ctx)
 				defer cancel()
-				r.streamer.memory.Store(own, cancel)
+				r.Streamer.Memory.Store(own, cancel)
 				e, ack, err := r.EventReceiver.Recv(own)
 				if err != nil && ctx.Err() == nil {
 					err = memstreamer.ErrClosed
 				}
 				return e, ack, err
 			},
-			closeReceiver: func(r *wrappedReceiver) error {
-				r.streamer.memory.Range(func(_, cancel any) bool {
+			CloseReceiver: func(r *receiver) error {
+				r.Streamer.Memory.Range(func(_, cancel any) bool {
 					cancel.(context.CancelFunc)()
 					return true
 				})
@@ -148,21 +148,21 @@ var closingFaults = []fault{
 	},
 	{
 		"ClosedStreamer", "ignores Close", "Send returned the error <nil>",
-		hooks{closeStreamer: func(*wrapped) error { return nil }},
+		hooks{Close: func(*streamer) error { return nil }},
 	},
 	{
 		"ClosedStreamer", "opens senders after Close", "NewSender returned no error",
-		hooks{newSender: func(s *wrapped, ctx context.Context, topic string) (memstreamer.EventSender, error) {
-			sender, err := s.sender(ctx, topic)
+		hooks{NewSender: func(ctx context.Context, s *streamer, topic string) (memstreamer.EventSender, error) {
+			opened, err := s.OpenSender(ctx, topic)
 			if errors.Is(err, memstreamer.ErrClosed) {
-				return &wrappedSender{streamer: s, topic: topic}, nil
+				return new(sender), nil
 			}
-			return sender, err
+			return opened, err
 		}},
 	},
 	{
 		"ClosedStreamerWakesRecv", "does not wake on Close of the streamer", "has not returned",
-		deaf(func(r *wrappedReceiver) bool { return r.streamer.closed() }),
+		deaf(func(r *receiver) bool { return r.Streamer.Closed() }),
 	},
 }
 
@@ -171,25 +171,25 @@ var refusalFaults = []fault{
 	{"RefusesEmpty", "takes an empty topic for a sender", "NewSender returned no error", named(orDefault, same)},
 	{
 		"RefusesEmpty", "takes an empty topic for a receiver", "NewReceiver returned no error",
-		hooks{newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-			return s.receiver(ctx, orDefault(topic), name, opts)
+		hooks{NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+			return s.OpenReceiver(ctx, orDefault(topic), name, opts...)
 		}},
 	},
 	{"RefusesEmpty", "takes an empty name", "NewReceiver returned no error", named(same, orDefault)},
 	{
 		"RefusesEmpty", "passes over a nil option", "NewReceiver returned no error",
-		hooks{newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+		hooks{NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
 			given := slices.DeleteFunc(slices.Clone(opts), func(opt memstreamer.ReceiverOption) bool { return opt == nil })
-			return s.receiver(ctx, topic, name, given)
+			return s.OpenReceiver(ctx, topic, name, given...)
 		}},
 	},
 	{
 		"RefusesEmpty", "does not say what is empty", "does not name the topic",
-		hooks{newSender: func(s *wrapped, ctx context.Context, topic string) (memstreamer.EventSender, error) {
+		hooks{NewSender: func(ctx context.Context, s *streamer, topic string) (memstreamer.EventSender, error) {
 			if topic == "" {
 				return nil, errors.New("invalid argument")
 			}
-			return s.sender(ctx, topic)
+			return s.OpenSender(ctx, topic)
 		}},
 	},
 }

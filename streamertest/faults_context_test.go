@@ -6,23 +6,12 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// ended changes the error of a Recv whose context is done.
-func ended(why func(ctx context.Context) error) hooks {
-	return hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-		e, ack, err := r.EventReceiver.Recv(ctx)
-		if err != nil && ctx.Err() != nil {
-			err = why(ctx)
-		}
-		return e, ack, err
-	}}
-}
-
 // contextFaults break the contract's eighth line, contexts.
 var contextFaults = []fault{
 	{
 		"ContextFirst", "returns an event that is there", `Recv returned event "first", not the error`,
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-			if e, ack := r.poll(); e != nil {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+			if e, ack, err := r.Poll(context.Background()); err == nil {
 				return e, ack, nil
 			}
 			return r.EventReceiver.Recv(ctx)
@@ -30,8 +19,8 @@ var contextFaults = []fault{
 	},
 	{
 		"ContextFirst", "has Recv notice a Close first", `Recv returned the error "memstreamer: closed", not the error "context canceled"`,
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-			if r.closed() {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+			if r.Closed() {
 				return nil, nil, memstreamer.ErrClosed
 			}
 			return r.EventReceiver.Recv(ctx)
@@ -39,17 +28,17 @@ var contextFaults = []fault{
 	},
 	{
 		"ContextFirst", "has Send notice a Close first", "Send after Close returned the error " + memstreamer.ErrClosed.Error(),
-		hooks{send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-			if s.closed() {
+		hooks{Send: func(ctx context.Context, s *sender, e outgoing) error {
+			if s.Closed() {
 				return memstreamer.ErrClosed
 			}
-			return s.EventSender.Send(ctx, foreignID, statusType, h)
+			return s.Pass(ctx, e)
 		}},
 	},
 	{
 		"ContextFirst", "appends what it refuses", `event "refused", not event "last"`,
-		hooks{send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-			if err := s.EventSender.Send(context.Background(), foreignID, statusType, h); err != nil {
+		hooks{Send: func(ctx context.Context, s *sender, e outgoing) error {
+			if err := s.Pass(context.Background(), e); err != nil {
 				return err
 			}
 			return ctx.Err()
@@ -57,35 +46,35 @@ var contextFaults = []fault{
 	},
 	{
 		"ContextFirst", "has Send ignore the context", "Send returned the error <nil>",
-		hooks{send: func(s *wrappedSender, _ context.Context, foreignID string, statusType int, h headers) error {
-			return s.EventSender.Send(context.Background(), foreignID, statusType, h)
+		hooks{Send: func(_ context.Context, s *sender, e outgoing) error {
+			return s.Pass(context.Background(), e)
 		}},
 	},
 	{
 		"ContextFirst", "has NewSender ignore the context", "NewSender returned no error",
-		hooks{newSender: func(s *wrapped, _ context.Context, topic string) (memstreamer.EventSender, error) {
-			return s.sender(context.Background(), topic)
+		hooks{NewSender: func(_ context.Context, s *streamer, topic string) (memstreamer.EventSender, error) {
+			return s.OpenSender(context.Background(), topic)
 		}},
 	},
 	{
 		"ContextFirst", "has NewReceiver ignore the context", "NewReceiver returned no error",
-		hooks{newReceiver: func(s *wrapped, _ context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-			return s.receiver(context.Background(), topic, name, opts)
+		hooks{NewReceiver: func(_ context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+			return s.OpenReceiver(context.Background(), topic, name, opts...)
 		}},
 	},
 	{
 		"ContextFirst", "returns a sender beside an error", "NewSender returned something",
-		hooks{newSender: func(s *wrapped, ctx context.Context, topic string) (memstreamer.EventSender, error) {
-			sender, err := s.sender(ctx, topic)
+		hooks{NewSender: func(ctx context.Context, s *streamer, topic string) (memstreamer.EventSender, error) {
+			opened, err := s.OpenSender(ctx, topic)
 			if err != nil {
-				return &wrappedSender{}, err
+				return new(sender), err
 			}
-			return sender, nil
+			return opened, nil
 		}},
 	},
 	{
 		"CancelWakesRecv", "does not wake on cancel", "has not returned",
-		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			ctx.Done()
 			return r.EventReceiver.Recv(context.WithoutCancel(ctx))
 		}),
@@ -100,14 +89,14 @@ var contextFaults = []fault{
 	},
 	{
 		"CancelWakesNoOther", "cancels all that wait", `not event "later"`,
-		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			own, cancel := context.WithCancel(ctx)
 			defer cancel()
-			r.streamer.memory.Store(own, cancel)
-			defer r.streamer.memory.Delete(own)
+			r.Streamer.Memory.Store(own, cancel)
+			defer r.Streamer.Memory.Delete(own)
 			e, ack, err := r.EventReceiver.Recv(own)
 			if ctx.Err() != nil {
-				r.streamer.memory.Range(func(_, cancel any) bool {
+				r.Streamer.Memory.Range(func(_, cancel any) bool {
 					cancel.(context.CancelFunc)()
 					return true
 				})
@@ -117,7 +106,7 @@ var contextFaults = []fault{
 	},
 	{
 		"ForeignContexts", "knows the standard library's alone", "does not watch its context",
-		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			if _, foreign := ctx.(*watched).Context.(*foreignContext); foreign {
 				ctx = context.WithoutCancel(ctx)
 			}

@@ -8,17 +8,6 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// opened replaces what NewReceiver does.
-func opened(open func(s *wrapped, ctx context.Context, topic, name string, latest bool) (memstreamer.EventReceiver, error)) hooks {
-	return hooks{newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-		var o memstreamer.ReceiverOptions
-		for _, opt := range opts {
-			opt(&o)
-		}
-		return open(s, ctx, topic, name, o.StreamFromLatest)
-	}}
-}
-
 // from returns the options of a receiver that starts at the latest, or not.
 func from(latest bool) options {
 	if latest {
@@ -30,9 +19,9 @@ func from(latest bool) options {
 // renewed has each receiver read at a cursor of its own, made at the latest, or
 // not, where that is the streamer's first one of that name or latest says so.
 func renewed(latest bool) hooks {
-	return opened(func(s *wrapped, ctx context.Context, topic, name string, asked bool) (memstreamer.EventReceiver, error) {
-		_, again := s.memory.LoadOrStore(topic+name, true)
-		return s.receiver(ctx, topic, fmt.Sprint(name, s.count.Add(1)), from(asked || latest && again))
+	return opened(func(ctx context.Context, s *streamer, topic, name string, asked bool) (memstreamer.EventReceiver, error) {
+		_, again := s.Memory.LoadOrStore(topic+name, true)
+		return s.OpenReceiver(ctx, topic, fmt.Sprint(name, s.Count.Add(1)), from(asked || latest && again)...)
 	})
 }
 
@@ -41,18 +30,18 @@ var cursorFaults = []fault{
 	{
 		"CursorPerTopicAndName", "has one cursor for a name on all topics", `not event "invoice 0"`,
 		hooks{
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 				e, ack, err := r.EventReceiver.Recv(ctx)
-				newest, known := r.streamer.memory.Load(r.name)
+				newest, known := r.Streamer.Memory.Load(r.Name)
 				if err == nil && known && e.ID < newest.(int64) {
 					_ = ack()
 					return r.Recv(ctx)
 				}
 				return e, ack, err
 			},
-			ack: func(d *delivery) error {
-				d.receiver.streamer.memory.Store(d.receiver.name, d.event.ID)
-				return d.commit()
+			Ack: func(d *delivery) error {
+				d.Receiver.Streamer.Memory.Store(d.Receiver.Name, d.Event.ID)
+				return d.Commit()
 			},
 		},
 	},
@@ -75,16 +64,16 @@ var cursorFaults = []fault{
 	{
 		"SharedCursor", "delivers to one receiver of a name until the Ack", "has not returned",
 		hooks{
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-				if holder, held := r.streamer.memory.LoadOrStore(r.topic+r.name, r); held && holder != r {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+				if holder, held := r.Streamer.Memory.LoadOrStore(r.Topic+r.Name, r); held && holder != r {
 					<-ctx.Done()
 					return nil, nil, ctx.Err()
 				}
 				return r.EventReceiver.Recv(ctx)
 			},
-			ack: func(d *delivery) error {
-				d.receiver.streamer.memory.Delete(d.receiver.topic + d.receiver.name)
-				return d.commit()
+			Ack: func(d *delivery) error {
+				d.Receiver.Streamer.Memory.Delete(d.Receiver.Topic + d.Receiver.Name)
+				return d.Commit()
 			},
 		},
 	},
@@ -94,35 +83,35 @@ var cursorFaults = []fault{
 var latestFaults = []fault{
 	{
 		"StreamFromLatestSkipsOlder", "ignores the option", `event "old"`,
-		opened(func(s *wrapped, ctx context.Context, topic, name string, _ bool) (memstreamer.EventReceiver, error) {
-			return s.receiver(ctx, topic, name, nil)
+		opened(func(ctx context.Context, s *streamer, topic, name string, _ bool) (memstreamer.EventReceiver, error) {
+			return s.OpenReceiver(ctx, topic, name)
 		}),
 	},
 	{
 		"StreamFromLatestPins", "pins at the first Recv", "has not returned",
-		opened(func(s *wrapped, ctx context.Context, topic, name string, latest bool) (memstreamer.EventReceiver, error) {
+		opened(func(ctx context.Context, s *streamer, topic, name string, latest bool) (memstreamer.EventReceiver, error) {
 			return &lazyReceiver{open: sync.OnceValues(func() (memstreamer.EventReceiver, error) {
-				return s.receiver(s.life, topic, name, from(latest))
+				return s.OpenReceiver(s.Life, topic, name, from(latest)...)
 			})}, nil
 		}),
 	},
 	{
 		"StreamFromLatestOnEmptyTopic", "takes the first event for an older one", `event "second", not event "first"`,
 		hooks{
-			send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-				s.streamer.memory.Store(s.topic, true)
-				return s.EventSender.Send(ctx, foreignID, statusType, h)
+			Send: func(ctx context.Context, s *sender, e outgoing) error {
+				s.Streamer.Memory.Store(s.Topic, true)
+				return s.Pass(ctx, e)
 			},
-			newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-				r, err := s.receiver(ctx, topic, name, opts)
-				if _, sent := s.memory.Load(topic); err == nil && !sent {
-					r.(*wrappedReceiver).memory.Store("first", true)
+			NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+				r, err := s.OpenReceiver(ctx, topic, name, opts...)
+				if _, sent := s.Memory.Load(topic); err == nil && !sent {
+					r.(*receiver).Memory.Store("first", true)
 				}
 				return r, err
 			},
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 				e, ack, err := r.EventReceiver.Recv(ctx)
-				if _, first := r.memory.LoadAndDelete("first"); err == nil && first {
+				if _, first := r.Memory.LoadAndDelete("first"); err == nil && first {
 					_ = ack()
 					return r.EventReceiver.Recv(ctx)
 				}
@@ -132,11 +121,11 @@ var latestFaults = []fault{
 	},
 	{
 		"StreamFromLatestResumes", "skips to the latest each time it is asked", "has not returned",
-		opened(func(s *wrapped, ctx context.Context, topic, name string, latest bool) (memstreamer.EventReceiver, error) {
-			r, err := s.receiver(ctx, topic, name, from(latest))
+		opened(func(ctx context.Context, s *streamer, topic, name string, latest bool) (memstreamer.EventReceiver, error) {
+			r, err := s.OpenReceiver(ctx, topic, name, from(latest)...)
 			for latest && err == nil {
-				e, ack := r.(*wrappedReceiver).poll()
-				if e == nil {
+				_, ack, nothing := r.(*receiver).Poll(ctx)
+				if nothing != nil {
 					break
 				}
 				_ = ack()
@@ -147,21 +136,21 @@ var latestFaults = []fault{
 	{
 		"StreamFromLatestResumes", "forgets a cursor that was never acked", "has not returned",
 		hooks{
-			newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-				acked, _ := s.memory.LoadOrStore(topic+name, fmt.Sprint(name, s.count.Add(1)))
-				r, err := s.receiver(ctx, topic, acked.(string), opts)
+			NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+				acked, _ := s.Memory.LoadOrStore(topic+name, fmt.Sprint(name, s.Count.Add(1)))
+				r, err := s.OpenReceiver(ctx, topic, acked.(string), opts...)
 				if err == nil {
-					r.(*wrappedReceiver).memory.Store("forget", topic+name)
+					r.(*receiver).Memory.Store("forget", topic+name)
 				}
 				return r, err
 			},
-			ack: func(d *delivery) error {
-				d.receiver.memory.Delete("forget")
-				return d.commit()
+			Ack: func(d *delivery) error {
+				d.Receiver.Memory.Delete("forget")
+				return d.Commit()
 			},
-			closeReceiver: func(r *wrappedReceiver) error {
-				if key, unacked := r.memory.Load("forget"); unacked {
-					r.streamer.memory.Delete(key)
+			CloseReceiver: func(r *receiver) error {
+				if key, unacked := r.Memory.Load("forget"); unacked {
+					r.Streamer.Memory.Delete(key)
 				}
 				return r.EventReceiver.Close()
 			},

@@ -3,6 +3,7 @@ package streamertest
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
@@ -11,17 +12,17 @@ import (
 var errFault = errors.New("the fault's own error")
 
 // remembering keeps the Ack of what a receiver delivered last.
-func remembering(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+func remembering(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 	e, ack, err := r.EventReceiver.Recv(ctx)
 	if err == nil {
-		r.memory.Store("ack", ack)
+		r.Memory.Store("ack", ack)
 	}
 	return e, ack, err
 }
 
 // ackRemembered calls that Ack.
-func ackRemembered(r *wrappedReceiver) {
-	if ack, delivered := r.memory.Load("ack"); delivered {
+func ackRemembered(r *receiver) {
+	if ack, delivered := r.Memory.Load("ack"); delivered {
 		_ = ack.(memstreamer.Ack)()
 	}
 }
@@ -30,56 +31,78 @@ func ackRemembered(r *wrappedReceiver) {
 var deliveryFaults = []fault{
 	{
 		"AtLeastOnce", "acks what it delivers", `not event "first"`,
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			defer ackRemembered(r)
-			return remembering(r, ctx)
+			return remembering(ctx, r)
 		}},
 	},
 	{
 		"AtLeastOnce", "acks an event when the next is asked for", `not event "first"`,
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			ackRemembered(r)
-			return remembering(r, ctx)
+			return remembering(ctx, r)
 		}},
 	},
 	{
 		"AtLeastOnce", "delivers one *Event again", "not a fresh copy",
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			e, ack, err := r.EventReceiver.Recv(ctx)
 			if err != nil {
 				return nil, nil, err
 			}
-			first, _ := r.memory.LoadOrStore(e.ID, e)
+			first, _ := r.Memory.LoadOrStore(e.ID, e)
 			return first.(*memstreamer.Event), ack, nil
 		}},
 	},
 	{
 		"UnackedGoesToNextReceiver", "acks on Close", `not event "first"`,
-		hooks{recv: remembering, closeReceiver: func(r *wrappedReceiver) error {
+		hooks{Recv: remembering, CloseReceiver: func(r *receiver) error {
 			ackRemembered(r)
 			return r.EventReceiver.Close()
 		}},
 	},
 	{
+		"FailingStep", "gives up after ten deliveries", `not event "first"`,
+		received(func(r *receiver, e *event) bool {
+			deliveries, _ := r.Streamer.Memory.LoadOrStore(e.ID, new(atomic.Int64))
+			return r.Name != "step" || deliveries.(*atomic.Int64).Add(1) <= 10
+		}),
+	},
+	{
+		"FailingStep", "keeps nothing for a closed receiver", `not event "first"`,
+		hooks{
+			NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+				r, err := s.OpenReceiver(ctx, topic, name, opts...)
+				if acked, any := s.Memory.Load("acked"); err == nil && any {
+					r.(*receiver).Memory.Store("gone", acked)
+				}
+				return r, err
+			},
+			Recv: received(func(r *receiver, e *event) bool {
+				gone, any := r.Memory.Load("gone")
+				return !any || e.ID > gone.(int64)
+			}).Recv,
+			Ack: func(d *delivery) error {
+				d.Receiver.Streamer.Memory.Store("acked", d.Event.ID)
+				return d.Commit()
+			},
+		},
+	},
+	{
 		"CancelledRecvLosesNothing", "delivers to a Recv that has given up", "has not returned",
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			e, ack, err := r.EventReceiver.Recv(ctx)
 			if err != nil {
-				r.memory.Store("given up", true)
+				r.Memory.Store("given up", true)
 				return nil, nil, err
 			}
-			if _, lost := r.memory.LoadAndDelete("given up"); lost {
+			if _, lost := r.Memory.LoadAndDelete("given up"); lost {
 				_ = ack()
 				return r.Recv(ctx)
 			}
 			return e, ack, nil
 		}},
 	},
-}
-
-// acked replaces what each Ack does.
-func acked(ack func(d *delivery) error) hooks {
-	return hooks{ack: ack}
 }
 
 // ackFaults break the third line, the Ack.
@@ -91,108 +114,108 @@ var ackFaults = []fault{
 	{
 		"AckIsIdempotent", "refuses a second Ack", errFault.Error(),
 		acked(func(d *delivery) error {
-			if d.count.Add(1) > 1 {
+			if d.Count.Add(1) > 1 {
 				return errFault
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckIsIdempotent", "moves on by one with each Ack", `event "third", not event "second"`,
 		acked(func(d *delivery) error {
-			if d.count.Add(1) > 1 {
-				_, ack := d.receiver.poll()
+			if d.Count.Add(1) > 1 {
+				_, ack, _ := d.Receiver.Poll(context.Background())
 				return ack()
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckFromAnyGoroutine", "refuses an Ack beside another", "from one of 8 goroutines",
 		acked(func(d *delivery) error {
-			if !d.count.CompareAndSwap(0, 1) {
+			if !d.Count.CompareAndSwap(0, 1) {
 				return errFault
 			}
-			defer d.count.Store(0)
+			defer d.Count.Store(0)
 			time.Sleep(10 * time.Millisecond)
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckAfterContext", "refuses an Ack after the context", context.Canceled.Error(),
 		acked(func(d *delivery) error {
-			if err := d.ctx.Err(); err != nil {
+			if err := d.Context.Err(); err != nil {
 				return err
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckAfterContext", "ignores an Ack after the context", `not event "second"`,
 		acked(func(d *delivery) error {
-			if d.ctx.Err() != nil {
+			if d.Context.Err() != nil {
 				return nil
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckAfterClose", "refuses an Ack after the receiver's Close", memstreamer.ErrClosed.Error(),
 		acked(func(d *delivery) error {
-			if d.receiver.closed() {
+			if d.Receiver.Closed() {
 				return memstreamer.ErrClosed
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckAfterClose", "ignores an Ack after the receiver's Close", `not event "second"`,
 		acked(func(d *delivery) error {
-			if d.receiver.closed() {
+			if d.Receiver.Closed() {
 				return nil
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"AckAfterClose", "refuses an Ack after the streamer's Close", memstreamer.ErrClosed.Error(),
 		acked(func(d *delivery) error {
-			if d.receiver.streamer.closed() {
+			if d.Receiver.Streamer.Closed() {
 				return memstreamer.ErrClosed
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"LateAckChangesNothing", "refuses a late Ack", errFault.Error(),
 		acked(func(d *delivery) error {
-			newest, _ := d.receiver.streamer.memory.LoadOrStore("newest", d.event.ID)
-			if d.event.ID < newest.(int64) {
+			newest, _ := d.Receiver.Streamer.Memory.LoadOrStore("newest", d.Event.ID)
+			if d.Event.ID < newest.(int64) {
 				return errFault
 			}
-			d.receiver.streamer.memory.Store("newest", d.event.ID)
-			return d.commit()
+			d.Receiver.Streamer.Memory.Store("newest", d.Event.ID)
+			return d.Commit()
 		}),
 	},
 	{
 		"LateAckChangesNothing", "goes back for a late Ack", `event "second", not event "third"`,
 		hooks{
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-				if again, back := r.streamer.memory.Load("again"); back {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+				if again, back := r.Streamer.Memory.Load("again"); back {
 					e := again.(memstreamer.Event)
 					return &e, func() error { return nil }, nil
 				}
 				return r.EventReceiver.Recv(ctx)
 			},
 			// It goes back to the event that was acked last, which is far enough.
-			ack: func(d *delivery) error {
-				newest, acked := d.receiver.streamer.memory.Load("newest")
-				if acked && d.event.ID < newest.(memstreamer.Event).ID {
-					d.receiver.streamer.memory.Store("again", newest)
+			Ack: func(d *delivery) error {
+				newest, acked := d.Receiver.Streamer.Memory.Load("newest")
+				if acked && d.Event.ID < newest.(memstreamer.Event).ID {
+					d.Receiver.Streamer.Memory.Store("again", newest)
 					return nil
 				}
-				d.receiver.streamer.memory.Store("newest", d.event)
-				return d.commit()
+				d.Receiver.Streamer.Memory.Store("newest", d.Event)
+				return d.Commit()
 			},
 		},
 	},

@@ -11,21 +11,21 @@ import (
 var goroutineFaults = []fault{
 	{
 		"NoGoroutinesLeft", "starts one for each receiver", "goroutines after Close",
-		hooks{newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-			go func() { <-s.life.Done() }()
-			return s.receiver(ctx, topic, name, opts)
+		hooks{NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+			go func() { <-s.Life.Done() }()
+			return s.OpenReceiver(ctx, topic, name, opts...)
 		}},
 	},
 	{
 		"NoGoroutinesLeft", "starts one for each Recv, which outlives that", "goroutines after Close",
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-			go func() { <-r.streamer.life.Done() }()
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+			go func() { <-r.Streamer.Life.Done() }()
 			return r.EventReceiver.Recv(ctx)
 		}},
 	},
 	{
 		"NoGoroutinesParked", "starts one to watch the context", "goroutines while receivers are parked",
-		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			returned := make(chan struct{})
 			defer close(returned)
 			go func() {
@@ -39,7 +39,7 @@ var goroutineFaults = []fault{
 	},
 	{
 		"NoGoroutinesOnHotPath", "starts one for each Recv", "at least as many goroutines",
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			done := make(chan struct{})
 			go close(done)
 			<-done
@@ -48,9 +48,9 @@ var goroutineFaults = []fault{
 	},
 	{
 		"NoGoroutinesOnHotPath", "starts one for each Send", "at least as many goroutines",
-		hooks{send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
+		hooks{Send: func(ctx context.Context, s *sender, e outgoing) error {
 			sent := make(chan error)
-			go func() { sent <- s.EventSender.Send(ctx, foreignID, statusType, h) }()
+			go func() { sent <- s.Pass(ctx, e) }()
 			return <-sent
 		}},
 	},
@@ -61,15 +61,15 @@ var stressFaults = []fault{
 	{
 		"Stress", "ignores an Ack in a hundred", "came again after its Ack",
 		acked(func(d *delivery) error {
-			if d.receiver.streamer.count.Add(1)%100 == 0 {
+			if d.Receiver.Streamer.Count.Add(1)%100 == 0 {
 				return nil
 			}
-			return d.commit()
+			return d.Commit()
 		}),
 	},
 	{
 		"Stress", "passes over an event now and then", "was next",
-		hooks{recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			e, ack, err := r.EventReceiver.Recv(ctx)
 			if err == nil && e.ID%97 == 0 {
 				_ = ack()
@@ -80,17 +80,17 @@ var stressFaults = []fault{
 	},
 	{
 		"Stress", "delivers the headers of another event now and then", "has the header of event",
-		edited(func(r *wrappedReceiver, e *memstreamer.Event) {
-			last, known := r.streamer.memory.Swap("last", maps.Clone(e.Headers))
-			if known && r.streamer.count.Add(1)%50 == 0 {
+		edited(func(r *receiver, e *memstreamer.Event) {
+			last, known := r.Streamer.Memory.Swap("last", maps.Clone(e.Headers))
+			if known && r.Streamer.Count.Add(1)%50 == 0 {
 				e.Headers = maps.Clone(last.(headers))
 			}
 		}),
 	},
 	{
 		"Stress", "loses a wake-up in twenty", "has not returned",
-		parking(func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-			if r.streamer.count.Add(1)%20 == 0 {
+		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+			if r.Streamer.Count.Add(1)%20 == 0 {
 				<-ctx.Done()
 				return nil, nil, ctx.Err()
 			}
@@ -99,8 +99,8 @@ var stressFaults = []fault{
 	},
 	{
 		"Stress", "delivers an event under two IDs", "with different IDs",
-		edited(func(r *wrappedReceiver, e *memstreamer.Event) {
-			if r.name == "a" {
+		edited(func(r *receiver, e *memstreamer.Event) {
+			if r.Name == "a" {
 				e.ID *= 2
 			}
 		}),

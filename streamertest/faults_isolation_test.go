@@ -12,7 +12,7 @@ import (
 // kept changes each header that Recv returns, which is left out where keep says
 // so.
 func kept(keep func(name, value string) (string, string, bool)) hooks {
-	return edited(func(_ *wrappedReceiver, e *memstreamer.Event) {
+	return edited(func(_ *receiver, e *memstreamer.Event) {
 		changed := maps.Clone(e.Headers)
 		clear(changed)
 		for name, value := range e.Headers {
@@ -29,14 +29,14 @@ var isolationFaults = []fault{
 	{
 		"IsolationOfSentHeaders", "keeps the map that Send was given", "of an event is",
 		hooks{
-			send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-				s.streamer.memory.Store(foreignID, h)
-				return s.EventSender.Send(ctx, foreignID, statusType, h)
+			Send: func(ctx context.Context, s *sender, e outgoing) error {
+				s.Streamer.Memory.Store(e.ForeignID, e.Headers)
+				return s.Pass(ctx, e)
 			},
-			recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 				e, ack, err := r.EventReceiver.Recv(ctx)
 				if err == nil {
-					h, _ := r.streamer.memory.Load(e.ForeignID)
+					h, _ := r.Streamer.Memory.Load(e.ForeignID)
 					e.Headers = maps.Clone(h.(headers))
 				}
 				return e, ack, err
@@ -45,21 +45,21 @@ var isolationFaults = []fault{
 	},
 	{
 		"IsolationOfReceivedEvents", "gives all receivers one map", "of an event is",
-		edited(func(r *wrappedReceiver, e *memstreamer.Event) {
-			one, _ := r.streamer.memory.LoadOrStore(e.ID, e.Headers)
+		edited(func(r *receiver, e *memstreamer.Event) {
+			one, _ := r.Streamer.Memory.LoadOrStore(e.ID, e.Headers)
 			e.Headers = one.(headers)
 		}),
 	},
 	{
 		"IsolationOfReceivedEvents", "gives a receiver one map again", "of an event is",
-		edited(func(r *wrappedReceiver, e *memstreamer.Event) {
-			one, _ := r.memory.LoadOrStore(e.ID, e.Headers)
+		edited(func(r *receiver, e *memstreamer.Event) {
+			one, _ := r.Memory.LoadOrStore(e.ID, e.Headers)
 			e.Headers = one.(headers)
 		}),
 	},
 	{
 		"HeadersKept", "makes nil an empty map", "not 0 (nil: true)",
-		edited(func(_ *wrappedReceiver, e *memstreamer.Event) {
+		edited(func(_ *receiver, e *memstreamer.Event) {
 			if e.Headers == nil {
 				e.Headers = make(headers)
 			}
@@ -67,7 +67,7 @@ var isolationFaults = []fault{
 	},
 	{
 		"HeadersKept", "makes an empty map nil", "not 0 (nil: false)",
-		edited(func(_ *wrappedReceiver, e *memstreamer.Event) {
+		edited(func(_ *receiver, e *memstreamer.Event) {
 			if len(e.Headers) == 0 {
 				e.Headers = nil
 			}
@@ -103,7 +103,7 @@ var isolationFaults = []fault{
 	},
 	{
 		"HeadersKept", "keeps a hundred headers", "has 100 headers",
-		edited(func(_ *wrappedReceiver, e *memstreamer.Event) {
+		edited(func(_ *receiver, e *memstreamer.Event) {
 			for name := range e.Headers {
 				if len(e.Headers) <= 100 {
 					break

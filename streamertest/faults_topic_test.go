@@ -15,26 +15,37 @@ import (
 var topicFaults = []fault{
 	{
 		"TopicHeader", "ignores the header", `event "last", not event "by its header"`,
-		hooks{send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-			h = maps.Clone(h)
-			delete(h, memstreamer.HeaderTopic)
-			return s.EventSender.Send(ctx, foreignID, statusType, h)
+		hooks{Send: func(ctx context.Context, s *sender, e outgoing) error {
+			e.Headers = maps.Clone(e.Headers)
+			delete(e.Headers, memstreamer.HeaderTopic)
+			return s.Pass(ctx, e)
 		}},
 	},
 	{
 		"TopicHeader", "sends to the header's topic and to the sender's", `event "by its header", not event "by its sender"`,
-		hooks{send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-			return errors.Join(s.EventSender.Send(ctx, foreignID, statusType, nil), s.EventSender.Send(ctx, foreignID, statusType, h))
+		hooks{Send: func(ctx context.Context, s *sender, e outgoing) error {
+			return errors.Join(s.EventSender.Send(ctx, e.ForeignID, e.Type, nil), s.Pass(ctx, e))
 		}},
 	},
 	{
 		"TopicHeader", "takes an empty header for a topic", `event "by both", not event "empty header"`,
-		hooks{send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
-			if topic, present := h[memstreamer.HeaderTopic]; present && topic == "" {
+		hooks{Send: func(ctx context.Context, s *sender, e outgoing) error {
+			if topic, present := e.Headers[memstreamer.HeaderTopic]; present && topic == "" {
 				return nil
 			}
-			return s.EventSender.Send(ctx, foreignID, statusType, h)
+			return s.Pass(ctx, e)
 		}},
+	},
+	{
+		"TopicHeaderWakes", "wakes the receivers of the sender's topic", "has not returned",
+		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+			e, ack, err := r.EventReceiver.Recv(ctx)
+			if err == nil && e.Headers[memstreamer.HeaderTopic] != "" {
+				<-ctx.Done()
+				return nil, nil, ctx.Err()
+			}
+			return e, ack, err
+		}),
 	},
 	{"AwkwardNames", "makes topics plain", "not event", named(plain, same)},
 	{"AwkwardNames", "makes names of receivers plain", "has not returned", named(same, plain)},
@@ -46,11 +57,11 @@ var topicFaults = []fault{
 	{"AwkwardNames", "cuts names of receivers at 255 bytes", "has not returned", named(same, short)},
 	{
 		"AwkwardNames", "refuses wildcards", errFault.Error(),
-		hooks{newSender: func(s *wrapped, ctx context.Context, topic string) (memstreamer.EventSender, error) {
+		hooks{NewSender: func(ctx context.Context, s *streamer, topic string) (memstreamer.EventSender, error) {
 			if strings.ContainsAny(topic, "*>") {
 				return nil, errFault
 			}
-			return s.sender(ctx, topic)
+			return s.OpenSender(ctx, topic)
 		}},
 	},
 }

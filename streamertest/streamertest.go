@@ -99,6 +99,7 @@ var contract = []promise{
 	// 2. At least once.
 	{name: "AtLeastOnce", check: atLeastOnce},
 	{name: "UnackedGoesToNextReceiver", check: unackedGoesToNextReceiver},
+	{name: "FailingStep", check: failingStep},
 	{name: "CancelledRecvLosesNothing", check: cancelledRecvLosesNothing},
 
 	// 3. Acks.
@@ -122,6 +123,7 @@ var contract = []promise{
 
 	// 6. Topics.
 	{name: "TopicHeader", check: topicHeader},
+	{name: "TopicHeaderWakes", check: topicHeaderWakes},
 	{name: "AwkwardNames", check: awkwardNames},
 
 	// 7. Isolation.

@@ -42,19 +42,19 @@ func TestThroughAsOfAnother(t *testing.T) {
 func TestSlow(t *testing.T) {
 	const latency = time.Millisecond
 	slow := hooks{
-		newReceiver: func(s *wrapped, ctx context.Context, topic, name string, opts options) (memstreamer.EventReceiver, error) {
+		NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
 			time.Sleep(latency)
-			return s.receiver(ctx, topic, name, opts)
+			return s.OpenReceiver(ctx, topic, name, opts...)
 		},
-		send: func(s *wrappedSender, ctx context.Context, foreignID string, statusType int, h headers) error {
+		Send: func(ctx context.Context, s *sender, e outgoing) error {
 			sent := make(chan error)
 			go func() {
 				time.Sleep(latency)
-				sent <- s.EventSender.Send(ctx, foreignID, statusType, h)
+				sent <- s.Pass(ctx, e)
 			}()
 			return <-sent
 		},
-		recv: func(r *wrappedReceiver, ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+		Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			e, ack, err := r.EventReceiver.Recv(ctx)
 			if err != nil {
 				return nil, nil, err

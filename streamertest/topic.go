@@ -23,6 +23,18 @@ func topicHeader(t *trial) {
 	t.take(r, "by its sender", "empty header", "by both", "last")
 }
 
+// topicHeaderWakes parks a receiver on the topic of a header, and one on the
+// sender's own topic, which has nothing to return.
+func topicHeaderWakes(t *trial) {
+	own, other := t.topic("orders"), t.topic("invoices")
+	s := t.sender(own)
+	calls := t.park(t.Context(), t.receiver(other, "a"), t.receiver(own, "a"))
+	t.sendWith(s, "by its header", map[memstreamer.Header]string{memstreamer.HeaderTopic: other})
+	t.received(calls[0], "by its header")
+	t.send(s, "by its sender")
+	t.received(calls[1], "by its sender")
+}
+
 // awkward are names that differ from each other, and that a broker or a file
 // system may not take as they are.
 var awkward = []string{

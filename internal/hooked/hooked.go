@@ -63,6 +63,7 @@ func (s *state) Done() <-chan struct{} { return s.done }
 type Streamer struct {
 	*memstreamer.StreamConstructor
 	*state
+	Life  context.Context // the test's own: what its hooks start ends with it
 	hooks Hooks
 }
 
