@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
 )
 
 // deaf has Recv notice what was closed only when it starts.
@@ -107,17 +108,10 @@ var closingFaults = []fault{
 				s.Streamer.Memory.Store(e.ForeignID, s)
 				return s.Pass(ctx, e)
 			},
-			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-				e, ack, err := r.EventReceiver.Recv(ctx)
-				if err != nil {
-					return nil, nil, err
-				}
-				if s, _ := r.Streamer.Memory.Load(e.ForeignID); s.(*sender).Closed() {
-					_ = ack()
-					return r.Recv(ctx)
-				}
-				return e, ack, nil
-			},
+			Recv: hooked.Pass(func(r *receiver, e *event) bool {
+				s, _ := r.Streamer.Memory.Load(e.ForeignID)
+				return s.(*sender).Closed()
+			}),
 		},
 	},
 	{

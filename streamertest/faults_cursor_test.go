@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
 )
 
 // from returns the options of a receiver that starts at the latest, or not.
@@ -30,15 +31,10 @@ var cursorFaults = []fault{
 	{
 		"CursorPerTopicAndName", "has one cursor for a name on all topics", `not event "invoice 0"`,
 		hooks{
-			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-				e, ack, err := r.EventReceiver.Recv(ctx)
+			Recv: hooked.Pass(func(r *receiver, e *event) bool {
 				newest, known := r.Streamer.Memory.Load(r.Name)
-				if err == nil && known && e.ID < newest.(int64) {
-					_ = ack()
-					return r.Recv(ctx)
-				}
-				return e, ack, err
-			},
+				return known && e.ID < newest.(int64)
+			}),
 			Ack: func(d *delivery) error {
 				d.Receiver.Streamer.Memory.Store(d.Receiver.Name, d.Event.ID)
 				return d.Commit()
@@ -109,14 +105,10 @@ var latestFaults = []fault{
 				}
 				return r, err
 			},
-			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-				e, ack, err := r.EventReceiver.Recv(ctx)
-				if _, first := r.Memory.LoadAndDelete("first"); err == nil && first {
-					_ = ack()
-					return r.EventReceiver.Recv(ctx)
-				}
-				return e, ack, err
-			},
+			Recv: hooked.Pass(func(r *receiver, _ *event) bool {
+				_, first := r.Memory.LoadAndDelete("first")
+				return first
+			}),
 		},
 	},
 	{

@@ -3,10 +3,10 @@ package streamertest
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
 )
 
 var errFault = errors.New("the fault's own error")
@@ -63,10 +63,9 @@ var deliveryFaults = []fault{
 	},
 	{
 		"FailingStep", "gives up after ten deliveries", `not event "first"`,
-		received(func(r *receiver, e *event) bool {
-			deliveries, _ := r.Streamer.Memory.LoadOrStore(e.ID, new(atomic.Int64))
-			return r.Name != "step" || deliveries.(*atomic.Int64).Add(1) <= 10
-		}),
+		hooks{Recv: hooked.Pass(func(r *receiver, _ *event) bool {
+			return r.Name == "step" && r.Streamer.Count.Add(1) == 11
+		})},
 	},
 	{
 		"FailingStep", "keeps nothing for a closed receiver", `not event "first"`,
@@ -78,10 +77,10 @@ var deliveryFaults = []fault{
 				}
 				return r, err
 			},
-			Recv: received(func(r *receiver, e *event) bool {
+			Recv: hooked.Pass(func(r *receiver, e *event) bool {
 				gone, any := r.Memory.Load("gone")
-				return !any || e.ID > gone.(int64)
-			}).Recv,
+				return any && e.ID <= gone.(int64)
+			}),
 			Ack: func(d *delivery) error {
 				d.Receiver.Streamer.Memory.Store("acked", d.Event.ID)
 				return d.Commit()

@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
 )
 
 // goroutineFaults break the contract's eleventh line, goroutines.
@@ -69,18 +70,11 @@ var stressFaults = []fault{
 	},
 	{
 		"Stress", "passes over an event now and then", "was next",
-		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-			e, ack, err := r.EventReceiver.Recv(ctx)
-			if err == nil && e.ID%97 == 0 {
-				_ = ack()
-				return r.Recv(ctx)
-			}
-			return e, ack, err
-		}},
+		hooks{Recv: hooked.Pass(func(_ *receiver, e *event) bool { return e.ID%97 == 0 })},
 	},
 	{
 		"Stress", "delivers the headers of another event now and then", "has the header of event",
-		edited(func(r *receiver, e *memstreamer.Event) {
+		edited(func(r *receiver, e *event) {
 			last, known := r.Streamer.Memory.Swap("last", maps.Clone(e.Headers))
 			if known && r.Streamer.Count.Add(1)%50 == 0 {
 				e.Headers = maps.Clone(last.(headers))
@@ -99,7 +93,7 @@ var stressFaults = []fault{
 	},
 	{
 		"Stress", "delivers an event under two IDs", "with different IDs",
-		edited(func(r *receiver, e *memstreamer.Event) {
+		edited(func(r *receiver, e *event) {
 			if r.Name == "a" {
 				e.ID *= 2
 			}

@@ -12,7 +12,7 @@ import (
 // kept changes each header that Recv returns, which is left out where keep says
 // so.
 func kept(keep func(name, value string) (string, string, bool)) hooks {
-	return edited(func(_ *receiver, e *memstreamer.Event) {
+	return edited(func(_ *receiver, e *event) {
 		changed := maps.Clone(e.Headers)
 		clear(changed)
 		for name, value := range e.Headers {
@@ -33,33 +33,29 @@ var isolationFaults = []fault{
 				s.Streamer.Memory.Store(e.ForeignID, e.Headers)
 				return s.Pass(ctx, e)
 			},
-			Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-				e, ack, err := r.EventReceiver.Recv(ctx)
-				if err == nil {
-					h, _ := r.Streamer.Memory.Load(e.ForeignID)
-					e.Headers = maps.Clone(h.(headers))
-				}
-				return e, ack, err
-			},
+			Recv: edited(func(r *receiver, e *event) {
+				h, _ := r.Streamer.Memory.Load(e.ForeignID)
+				e.Headers = maps.Clone(h.(headers))
+			}).Recv,
 		},
 	},
 	{
 		"IsolationOfReceivedEvents", "gives all receivers one map", "of an event is",
-		edited(func(r *receiver, e *memstreamer.Event) {
+		edited(func(r *receiver, e *event) {
 			one, _ := r.Streamer.Memory.LoadOrStore(e.ID, e.Headers)
 			e.Headers = one.(headers)
 		}),
 	},
 	{
 		"IsolationOfReceivedEvents", "gives a receiver one map again", "of an event is",
-		edited(func(r *receiver, e *memstreamer.Event) {
+		edited(func(r *receiver, e *event) {
 			one, _ := r.Memory.LoadOrStore(e.ID, e.Headers)
 			e.Headers = one.(headers)
 		}),
 	},
 	{
 		"HeadersKept", "makes nil an empty map", "not 0 (nil: true)",
-		edited(func(_ *receiver, e *memstreamer.Event) {
+		edited(func(_ *receiver, e *event) {
 			if e.Headers == nil {
 				e.Headers = make(headers)
 			}
@@ -67,7 +63,7 @@ var isolationFaults = []fault{
 	},
 	{
 		"HeadersKept", "makes an empty map nil", "not 0 (nil: false)",
-		edited(func(_ *receiver, e *memstreamer.Event) {
+		edited(func(_ *receiver, e *event) {
 			if len(e.Headers) == 0 {
 				e.Headers = nil
 			}
@@ -103,7 +99,7 @@ var isolationFaults = []fault{
 	},
 	{
 		"HeadersKept", "keeps a hundred headers", "has 100 headers",
-		edited(func(_ *receiver, e *memstreamer.Event) {
+		edited(func(_ *receiver, e *event) {
 			for name := range e.Headers {
 				if len(e.Headers) <= 100 {
 					break

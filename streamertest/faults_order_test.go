@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/hooked"
 )
 
@@ -13,7 +12,7 @@ import (
 var orderFaults = []fault{
 	{
 		"Order", "swaps the IDs of neighbours", "after one sent earlier with ID",
-		edited(func(_ *receiver, e *memstreamer.Event) { e.ID ^= 1 }),
+		edited(func(_ *receiver, e *event) { e.ID ^= 1 }),
 	},
 	{
 		"Order", "loses an event", `not event "event 12"`,
@@ -75,29 +74,29 @@ var orderFaults = []fault{
 	},
 	{
 		"EventIsWhatWasSent", "keeps 16 bits of the type", "has type",
-		edited(func(_ *receiver, e *memstreamer.Event) { e.Type = int(int16(e.Type)) }),
+		edited(func(_ *receiver, e *event) { e.Type = int(int16(e.Type)) }),
 	},
 	{
 		"EventIsWhatWasSent", "ends the foreign ID at a NUL", "not event",
-		edited(func(_ *receiver, e *memstreamer.Event) { e.ForeignID, _, _ = strings.Cut(e.ForeignID, "\x00") }),
+		edited(func(_ *receiver, e *event) { e.ForeignID, _, _ = strings.Cut(e.ForeignID, "\x00") }),
 	},
 	{
 		"EventIsWhatWasSent", "stamps no time", "has no CreatedAt",
-		edited(func(_ *receiver, e *memstreamer.Event) { e.CreatedAt = time.Time{} }),
+		edited(func(_ *receiver, e *event) { e.CreatedAt = time.Time{} }),
 	},
 	{
 		"EventIsWhatWasSent", "stamps the time of the delivery", "was delivered with",
-		edited(func(r *receiver, e *memstreamer.Event) {
+		edited(func(r *receiver, e *event) {
 			e.CreatedAt = e.CreatedAt.Add(time.Duration(r.Streamer.Count.Add(1)))
 		}),
 	},
 	{
 		"IDsWithoutGaps", "counts by two", "has ID 2",
-		edited(func(_ *receiver, e *memstreamer.Event) { e.ID *= 2 }),
+		edited(func(_ *receiver, e *event) { e.ID *= 2 }),
 	},
 	{
 		"IDsWithoutGaps", "counts each topic for itself", "has ID 1",
-		edited(func(_ *receiver, e *memstreamer.Event) { e.ID = (e.ID + 1) / 2 }),
+		edited(func(_ *receiver, e *event) { e.ID = (e.ID + 1) / 2 }),
 	},
 	{
 		"IDsWithoutGaps", "takes an ID for a Send that it refuses", "has ID 4",

@@ -28,17 +28,12 @@ func wrap(life context.Context, h hooks) *streamer {
 	return s
 }
 
-// received passes over, and acks, each event that is not to be delivered.
-func received(deliver func(r *receiver, e *event) bool) hooks {
-	return hooks{Recv: hooked.Skip(func(r *receiver, e *event) bool { return !deliver(r, e) })}
-}
-
 // edited changes each event that Recv returns.
 func edited(edit func(r *receiver, e *event)) hooks {
-	return received(func(r *receiver, e *event) bool {
+	return hooks{Recv: hooked.Pass(func(r *receiver, e *event) bool {
 		edit(r, e)
-		return true
-	})
+		return false
+	})}
 }
 
 // parking changes what a Recv does that finds nothing.

@@ -234,13 +234,13 @@ type Delivery struct {
 	Count    atomic.Int64 // the hook's own
 }
 
-// Skip returns a hook of Recv that passes over, and acks, each event for which
-// skip is true.
-func Skip(skip func(r *Receiver, e *memstreamer.Event) bool) func(context.Context, *Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
+// Pass returns a hook of Recv that passes over, and acks, each event for which
+// over is true.
+func Pass(over func(r *Receiver, e *memstreamer.Event) bool) func(context.Context, *Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
 	return func(ctx context.Context, r *Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
 		for {
 			event, ack, err := r.EventReceiver.Recv(ctx)
-			if err != nil || !skip(r, event) {
+			if err != nil || !over(r, event) {
 				return event, ack, err
 			}
 			if err := ack(); err != nil {

@@ -92,7 +92,7 @@ func shareCursors(p *plot) hooked.Hooks {
 	acked := map[cursor]int64{}
 	shared := map[string]int64{} // by name
 	return hooked.Hooks{
-		Recv: hooked.Skip(func(r *hooked.Receiver, e *memstreamer.Event) bool {
+		Recv: hooked.Pass(func(r *hooked.Receiver, e *memstreamer.Event) bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if e.ID > shared[r.Name] || e.ID <= acked[cursorOf(r)] {

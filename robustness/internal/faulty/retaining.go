@@ -14,7 +14,7 @@ import (
 func trimEarly(p *plot) hooked.Hooks {
 	first := map[string]int64{}   // by topic, as retention has left it
 	trimmed := map[string]int64{} // by topic, the ID up to which nothing is there
-	skip := hooked.Skip(func(r *hooked.Receiver, e *memstreamer.Event) bool {
+	skip := hooked.Pass(func(r *hooked.Receiver, e *memstreamer.Event) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if e.ID > trimmed[r.Topic] {
@@ -57,7 +57,7 @@ func dropWhatTheClosedHold(p *plot) hooked.Hooks {
 			}
 			return r, err
 		},
-		Recv: hooked.Skip(func(r *hooked.Receiver, e *memstreamer.Event) bool {
+		Recv: hooked.Pass(func(r *hooked.Receiver, e *memstreamer.Event) bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if !e.CreatedAt.Before(dropped[cursorOf(r)]) {
