@@ -11,7 +11,7 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// actor is a worker at work, and writes down what it does.
+// actor is a worker at work. It records what it does.
 type actor struct {
 	*run
 	worker
@@ -240,7 +240,7 @@ func (a *actor) closeReceiver(r *openReceiver) {
 	a.rec.returned(place, func(op *Op) { op.Err = err })
 }
 
-// recv tells whether it received an event, which ackLate(0) acks then.
+// recv reports whether it received an event, which ackLate(0) then acks.
 func (a *actor) recv(todo action) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// Kind tells which call an [Op] is.
+// Kind is which call an [Op] is.
 type Kind int
 
 // The calls of a history.
@@ -63,14 +63,14 @@ type Op struct {
 
 	Now time.Duration // of Step: the streamer's clock from then on
 
-	// For whoever reads the history: who called, and when by the time package.
+	// For people who read the history: who called, and when by the time package.
 	Worker            int
 	CalledAt, EndedAt time.Duration
 }
 
 func (o *Op) ok() bool { return o.Err == nil }
 
-// before tells whether o had returned when other was called.
+// before reports whether o had returned when other was called.
 func (o *Op) before(other *Op) bool { return o.Return < other.Call }
 
 func (o *Op) String() string {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// recorder writes down the calls of many goroutines.
+// recorder records the calls of many goroutines.
 type recorder struct {
 	began time.Time
 
@@ -20,7 +20,7 @@ func newRecorder() *recorder {
 	return &recorder{began: time.Now(), givenUp: map[string]bool{}}
 }
 
-// call writes that op is about to be called, and returns its place.
+// call records that op is about to be called, and returns its place.
 func (r *recorder) call(op Op) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -30,7 +30,7 @@ func (r *recorder) call(op Op) int {
 	return len(r.ops) - 1
 }
 
-// returned writes that the op at place has returned, with what set sets.
+// returned records that the op at place has returned, with what set sets.
 func (r *recorder) returned(place int, set func(*Op)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,7 +40,7 @@ func (r *recorder) returned(place int, set func(*Op)) {
 	set(op)
 }
 
-// moment writes down an op that happens while r calls nobody.
+// moment records an op that begins and returns at once.
 func (r *recorder) moment(op Op) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,7 +51,7 @@ func (r *recorder) moment(op Op) {
 	r.ops = append(r.ops, op)
 }
 
-// waiting tells whether the Recv at place has to return by itself.
+// waiting reports whether the Recv at place must return by itself.
 func (r *recorder) waiting(place int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,8 +60,8 @@ func (r *recorder) waiting(place int) bool {
 	})
 }
 
-// giveUp writes that the Recv at place has waited in vain, if it has for
-// something, and that this is not to be waited for again.
+// giveUp records what the Recv at place has waited for in vain, if anything, so
+// that nobody waits for it again.
 func (r *recorder) giveUp(place int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,10 +85,9 @@ func (r *recorder) history(retention time.Duration, audited int64) *History {
 	return &History{Retention: retention, Ops: slices.Clone(r.ops), Audited: audited}
 }
 
-// waiting returns the keys of the events that the Recv at place has to return
-// one of, if it has not been called in vain: those that were sent after its
-// receiver was opened and that no receiver of its name has acked. Nothing may
-// drop these.
+// waiting returns the keys of the events of which the Recv at place must return
+// one: those sent after its receiver was opened that no receiver of its name has
+// acked. Nothing may drop these.
 func waiting(ops []Op, place int) []string {
 	recv := &ops[place]
 	var opened int64
@@ -113,8 +112,8 @@ func waiting(ops []Op, place int) []string {
 	return keys
 }
 
-// closed tells whether the receiver of the Recv at place, or the streamer, had
-// been closed when it returned or, where it has not, is closed now.
+// closed reports whether the receiver of the Recv at place, or the streamer, was
+// closed before that returned or, if it has not returned, by now.
 func closed(ops []Op, place int) bool {
 	recv := &ops[place]
 	return slices.ContainsFunc(ops, func(op Op) bool {

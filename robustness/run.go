@@ -18,7 +18,7 @@ type Streamer interface {
 	Close() error
 }
 
-// Pace tells how a run has its goroutines meet.
+// Pace is how the goroutines of a run meet.
 type Pace int
 
 const (
@@ -35,12 +35,12 @@ const (
 func (p Pace) String() string { return [...]string{"real", "seeded"}[p] }
 
 const (
-	// restCheck is how often a run looks whether it has come to rest; less often
-	// the longer nothing has happened.
+	// restCheck is how often a run checks whether it has come to rest. It doubles
+	// while nothing happens.
 	restCheck = 100 * time.Microsecond
 
-	// stalledAfter is how long nothing may happen, with a Recv parked that has an
-	// event to return, before that counts as a wake-up that was lost.
+	// stalledAfter is how long a Recv may stay parked beside an event to return,
+	// while nothing else happens, before its wake-up counts as lost.
 	stalledAfter = 20 * time.Second
 )
 
@@ -90,7 +90,7 @@ func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Stre
 	return r.rec.history(plan.retention, audited)
 }
 
-// phase has everybody do what ph says, and the topics it leaves out left alone.
+// phase has all actors do what ph says, and closes what they have on other topics.
 func (r *run) phase(ph phase) {
 	for _, a := range r.workers {
 		if a.role == sending {
@@ -136,8 +136,8 @@ func (r *run) begin(working *sync.WaitGroup, work func()) {
 	})
 }
 
-// settle returns when all actors are done. Whenever all that are left wait for
-// events, and there are none for them, they give up; the auditors last.
+// settle returns when all actors are done. Whenever all that remain wait for events
+// and there are none for them, it cancels their calls, the auditors' last.
 func (r *run) settle() {
 	progress, since, check := r.rec.progress(), time.Now(), restCheck
 	for {

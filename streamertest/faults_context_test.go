@@ -63,7 +63,7 @@ var contextFaults = []fault{
 		}},
 	},
 	{
-		"ContextFirst", "returns a sender beside an error", "NewSender returned something",
+		"ContextFirst", "returns a sender beside an error", "NewSender returned a non-nil",
 		hooks{NewSender: func(ctx context.Context, s *streamer, topic string) (memstreamer.EventSender, error) {
 			opened, err := s.OpenSender(ctx, topic)
 			if err != nil {

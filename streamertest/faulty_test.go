@@ -43,14 +43,14 @@ func (f fault) mustBeIn(t *testing.T, report *recorder) {
 	}
 }
 
-// late tells whether it takes a deadline that passes to see the fault.
+// late reports whether only a deadline that passes shows the fault.
 func (f fault) late() bool {
 	return slices.ContainsFunc([]string{"has not returned", "does not watch", "not done", "goroutines after", "goroutines while"},
 		func(report string) bool { return strings.Contains(f.says, report) })
 }
 
-// TestFaults shows that the suite catches each fault where it should and for the
-// reason it should.
+// TestFaults checks that the suite catches each fault, by the right check and for
+// the right reason.
 func TestFaults(t *testing.T) {
 	for _, f := range faults {
 		if !f.late() {
@@ -59,8 +59,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestLateFaults does so for those that it takes a deadline to see. They wait for
-// it together.
+// TestLateFaults does so for those that take a deadline to show, all at once.
 func TestLateFaults(t *testing.T) {
 	reports := make(map[string]chan *recorder)
 	var tried sync.WaitGroup
@@ -79,7 +78,7 @@ func TestLateFaults(t *testing.T) {
 	}
 }
 
-// TestEveryPromiseCanFail shows that the suite has no check which catches nothing.
+// TestEveryPromiseCanFail checks that each check of the suite catches a fault.
 func TestEveryPromiseCanFail(t *testing.T) {
 	for _, p := range contract {
 		if !slices.ContainsFunc(faults, func(f fault) bool { return f.breaks == p.name }) {

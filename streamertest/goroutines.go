@@ -101,7 +101,7 @@ func goroutinesStarted() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// atMost sees that the number of the trial's goroutines, its own one included,
+// atMost checks that the number of the trial's goroutines, its own one included,
 // comes down to limit.
 func (t *trial) atMost(limit int, when string) {
 	t.Helper()

@@ -45,7 +45,7 @@ func isolationOfReceivedEvents(t *trial) {
 	t.sameHeaders(headers, original.Headers)
 }
 
-// sameHeaders sees that an event has the headers want, and names one that differs.
+// sameHeaders checks that an event has the headers want, and names one that differs.
 func (t *trial) sameHeaders(got, want map[memstreamer.Header]string) {
 	t.Helper()
 	if len(got) != len(want) || (got == nil) != (want == nil) {

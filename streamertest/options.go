@@ -15,8 +15,8 @@ type config struct {
 }
 
 // WithDeadline sets how long the suite waits for each thing that must happen,
-// before it fails. The default is 10 s; an implementation that keeps the contract
-// never takes it.
+// before it fails. The default is 10 s, which an implementation that keeps the
+// contract never needs.
 func WithDeadline(d time.Duration) Option {
 	return func(c *config) { c.deadline = d }
 }

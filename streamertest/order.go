@@ -103,7 +103,7 @@ func eventIsWhatWasSent(t *trial) {
 	}
 }
 
-// same sees that two deliveries are of one event.
+// same checks that two deliveries are of one event.
 func (t *trial) same(got, want *memstreamer.Event) {
 	t.Helper()
 	if got.ID != want.ID || got.ForeignID != want.ForeignID || got.Type != want.Type || !got.CreatedAt.Equal(want.CreatedAt) {

@@ -16,7 +16,7 @@ func refusesEmpty(t *trial) {
 	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, "a", latest, nil), "option")
 }
 
-// names sees that an error says what was wrong.
+// names checks that an error says what was wrong.
 func (t *trial) names(what string, err error, word string) {
 	t.Helper()
 	if !strings.Contains(err.Error(), word) {

@@ -7,13 +7,12 @@
 //		}, streamertest.InMemory())
 //	}
 //
-// Each line of the contract is a subtest or a few, and an implementation that
-// breaks it fails there. What must happen has until a deadline, and is waited for
-// no longer than it takes. What must not happen is shown, wherever it can be, by
-// what comes after it: an event that must not be there would come before one that
-// is sent later. What remains, that a Recv with nothing to return waits, takes a
-// quiet time. Both times are options, so that the suite is fast in memory and fair
-// over a network.
+// Each line of the contract has one subtest or a few, and an implementation that
+// breaks the line fails there. Expected events are awaited up to a deadline.
+// Unexpected ones show by order: an event that must not be there would come before
+// one that is sent later. That a Recv with nothing to return waits can only be
+// watched, for a quiet time. Both times are options, so that the suite is fast in
+// memory and fair over a network.
 package streamertest
 
 import (

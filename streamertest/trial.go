@@ -13,9 +13,9 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// trial is one check of one streamer. Its methods fail the test where the
-// streamer does not do what the contract says, and belong to the test's
-// goroutine where they do not say otherwise.
+// trial is one check of one streamer. Its methods fail the test if the streamer
+// breaks the contract. Unless they say otherwise, only the test's goroutine may
+// call them.
 type trial struct {
 	testing.TB
 	config
@@ -42,8 +42,7 @@ func (t *trial) topic(name string) string {
 	return t.id + "." + name
 }
 
-// soon returns a context that ends with the deadline. It may end before what was
-// made with it is used: it belongs to the one call.
+// soon returns a context for one call, which ends with the deadline.
 func (t *trial) soon() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), t.deadline)
 }
@@ -131,7 +130,7 @@ func (t *trial) within(what string, f func() error) {
 	}
 }
 
-// takeAny receives an event and acks it. It may be called from any goroutine.
+// takeAny receives an event and acks it. Any goroutine may call it.
 func takeAny(ctx context.Context, r memstreamer.EventReceiver) error {
 	_, ack, err := r.Recv(ctx)
 	if err != nil {
@@ -175,8 +174,9 @@ func (t *trial) start(ctx context.Context, r memstreamer.EventReceiver) *call {
 	return c
 }
 
-// watched is a context that tells when it was asked for what ends it, as by a
-// Recv that is about to wait. It takes no goroutine more than its parent to watch.
+// watched is a context that closes asked when somebody is about to wait for its end,
+// as a Recv does before it parks. Watching it takes no more goroutines than its
+// parent does.
 type watched struct {
 	context.Context
 	asked chan struct{}
@@ -189,8 +189,8 @@ func (c *watched) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// Err tells from the second time on: the first is how a Recv begins, more are how
-// it polls.
+// Err closes asked from the second call on: a Recv begins with the first, and one
+// that polls makes more.
 func (c *watched) Err() error {
 	if c.errs.Add(1) > 1 {
 		c.once.Do(func() { close(c.asked) })
@@ -198,8 +198,8 @@ func (c *watched) Err() error {
 	return c.Context.Err()
 }
 
-// park starts calls of Recv that have nothing to return, and sees that they do
-// not.
+// park starts calls of Recv that have nothing to return, and checks that they
+// wait.
 func (t *trial) park(ctx context.Context, receivers ...memstreamer.EventReceiver) []*call {
 	t.Helper()
 	calls := make([]*call, len(receivers))
@@ -210,8 +210,8 @@ func (t *trial) park(ctx context.Context, receivers ...memstreamer.EventReceiver
 	return calls
 }
 
-// parked sees that none of the calls returns for the quiet time, from when each is
-// about to wait.
+// parked checks that none of the calls returns for the quiet time, once all of them
+// are about to wait.
 func (t *trial) parked(calls ...*call) {
 	t.Helper()
 	for _, c := range calls {
@@ -232,8 +232,7 @@ func (t *trial) parked(calls ...*call) {
 	}
 }
 
-// returned waits for the call to return. Unlike other methods it may be called
-// from any goroutine.
+// returned waits for the call to return. Any goroutine may call it.
 func (t *trial) returned(c *call) error {
 	select {
 	case <-c.done:
@@ -258,7 +257,7 @@ func (t *trial) received(c *call, foreignID string) (*memstreamer.Event, memstre
 	return c.event, c.ack
 }
 
-// failed sees that the call returned the error want.
+// failed checks that the call returned the error want.
 func (t *trial) failed(c *call, want error) {
 	t.Helper()
 	if err := t.returned(c); err != nil {
@@ -269,7 +268,7 @@ func (t *trial) failed(c *call, want error) {
 	}
 }
 
-// is sees that what was called returned the error want.
+// is checks that what was called returned the error want.
 func (t *trial) is(what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -299,6 +298,6 @@ func (t *trial) refused(what string, made bool, err error) {
 		t.Fatalf("%s returned no error", what)
 	}
 	if made {
-		t.Errorf("%s returned something that is not nil beside its error", what)
+		t.Errorf("%s returned a non-nil value along with its error", what)
 	}
 }
