@@ -17,7 +17,7 @@ import (
 type Fault struct {
 	Name string
 
-	plant  func(*plot) hooked.Hooks
+	plant  func(*planted) hooked.Hooks
 	chance atomic.Int64
 	fired  atomic.Int64
 }
@@ -39,7 +39,7 @@ func All() []*Fault {
 // New returns a streamer with the fault.
 func (f *Fault) New(clock memstreamer.Clock, retention time.Duration) *hooked.Streamer {
 	s := memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
-	return hooked.Wrap(s, f.plant(&plot{
+	return hooked.Wrap(s, f.plant(&planted{
 		fault: f, streamer: s, clock: clock, retention: retention, again: map[cursor][]memstreamer.Event{},
 	}))
 }
@@ -47,8 +47,8 @@ func (f *Fault) New(clock memstreamer.Clock, retention time.Duration) *hooked.St
 // Fired returns how often the fault has shown.
 func (f *Fault) Fired() int64 { return f.fired.Load() }
 
-// plot is what a fault knows of the one streamer it is planted in.
-type plot struct {
+// planted is a fault in one streamer, and what it knows of it.
+type planted struct {
 	fault     *Fault
 	streamer  *memstreamer.StreamConstructor
 	clock     memstreamer.Clock
@@ -59,14 +59,14 @@ type plot struct {
 }
 
 // fires counts that the fault shows.
-func (p *plot) fires() { p.fault.fired.Add(1) }
+func (p *planted) fires() { p.fault.fired.Add(1) }
 
 // every reports, in one call of n, that it is time for the fault.
-func (p *plot) every(n int64) bool { return p.fault.chance.Add(1)%n == 0 }
+func (p *planted) every(n int64) bool { return p.fault.chance.Add(1)%n == 0 }
 
 // recv is a Recv that delivers the events in again before what the streamer would,
 // the first of them as often as it is not acked.
-func (p *plot) recv(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
+func (p *planted) recv(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
 	c := cursorOf(r)
 	usable := r.Usable(ctx) // a context may sleep
 	p.mu.Lock()

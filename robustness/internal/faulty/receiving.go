@@ -10,7 +10,7 @@ import (
 
 // rewindOnLateAck has one late ack in ten move its cursor back, to where the
 // event acked late was the newest acked.
-func rewindOnLateAck(p *plot) hooked.Hooks {
+func rewindOnLateAck(p *planted) hooked.Hooks {
 	acked := map[cursor]int64{}
 	delivered := map[cursor][]memstreamer.Event{} // the last hundred, which a late ack is of one of
 	return hooked.Hooks{
@@ -46,7 +46,7 @@ func rewindOnLateAck(p *plot) hooked.Hooks {
 // loseWakeUps has one Recv in ten that a Send has woken go on waiting, as if it
 // had not been: until the next Send to the topic, or the end of its context or
 // receiver.
-func loseWakeUps(p *plot) hooked.Hooks {
+func loseWakeUps(p *planted) hooked.Hooks {
 	next := map[string]chan struct{}{} // by topic, closed by the next Send
 	return hooked.Hooks{
 		Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
@@ -88,7 +88,7 @@ func loseWakeUps(p *plot) hooked.Hooks {
 
 // shareCursors has receivers of one name share the ID up to which they have
 // acked, whatever their topics.
-func shareCursors(p *plot) hooked.Hooks {
+func shareCursors(p *planted) hooked.Hooks {
 	acked := map[cursor]int64{}
 	shared := map[string]int64{} // by name
 	return hooked.Hooks{

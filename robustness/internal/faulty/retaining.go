@@ -11,7 +11,7 @@ import (
 
 // trimEarly has one trimming of a topic in ten take one event more than it
 // should.
-func trimEarly(p *plot) hooked.Hooks {
+func trimEarly(p *planted) hooked.Hooks {
 	first := map[string]int64{}   // by topic, as retention has left it
 	trimmed := map[string]int64{} // by topic, the ID up to which nothing is there
 	skip := hooked.Pass(func(r *hooked.Receiver, e *memstreamer.Event) bool {
@@ -39,7 +39,7 @@ func trimEarly(p *plot) hooked.Hooks {
 
 // dropWhatTheClosedHold has a name whose receivers are all closed keep nothing
 // that is older than the period: it is gone when the next one is opened.
-func dropWhatTheClosedHold(p *plot) hooked.Hooks {
+func dropWhatTheClosedHold(p *planted) hooked.Hooks {
 	open := map[cursor]int{}
 	dropped := map[cursor]time.Time{} // what was sent before it
 	return hooked.Hooks{
@@ -79,7 +79,7 @@ func dropWhatTheClosedHold(p *plot) hooked.Hooks {
 
 // giveNewNamesOldEvents has a new name start at the oldest event there is, also
 // where that is older than the period and kept for other names alone.
-func giveNewNamesOldEvents(p *plot) hooked.Hooks {
+func giveNewNamesOldEvents(p *planted) hooked.Hooks {
 	known := map[string][]memstreamer.Event{} // by topic, what was delivered and is kept
 	return hooked.Hooks{
 		NewReceiver: func(ctx context.Context, s *hooked.Streamer, topic, name string, opts []memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {

@@ -8,7 +8,7 @@ import (
 )
 
 // dropEvents has one Send in a thousand append nothing.
-func dropEvents(p *plot) hooked.Hooks {
+func dropEvents(p *planted) hooked.Hooks {
 	return hooked.Hooks{Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
 		if s.Usable(ctx) && p.every(1000) {
 			p.fires()
@@ -20,7 +20,7 @@ func dropEvents(p *plot) hooked.Hooks {
 
 // reorder has one Send in twenty keep its event for the next Send to the topic,
 // which appends its own before it.
-func reorder(p *plot) hooked.Hooks {
+func reorder(p *planted) hooked.Hooks {
 	type held struct {
 		by *hooked.Sender
 		hooked.Outgoing
