@@ -82,9 +82,9 @@ var stressFaults = []fault{
 		}),
 	},
 	{
-		"Stress", "loses a wake-up in twenty", "has not returned",
+		"Stress", "loses a wake-up in four", "has not returned",
 		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-			if r.Streamer.Count.Add(1)%20 == 0 {
+			if r.Streamer.Count.Add(1)%4 == 0 {
 				<-ctx.Done()
 				return nil, nil, ctx.Err()
 			}
