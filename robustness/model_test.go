@@ -297,19 +297,6 @@ func (m *model) Step(t *rapid.T) {
 	m.idle = true
 }
 
-// drain makes as many calls as there are things that may go. After these all of
-// them have to be gone.
-func (m *model) drain(t *rapid.T) {
-	s := m.openSender(t, topics[0])
-	for range m.free() {
-		m.send(t, s, memstreamer.Event{})
-	}
-	m.look(t)
-	if n := m.free(); n > 0 {
-		t.Fatalf("%d things could have been dropped and were not: %+v", n, m.streamer.Stats())
-	}
-}
-
 func noError(t *rapid.T, err error) {
 	t.Helper()
 	if err != nil {

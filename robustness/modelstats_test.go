@@ -73,6 +73,9 @@ func (m *model) look(t *rapid.T) {
 		}
 		want.Topics = append(want.Topics, topic.stats(name))
 	}
+	if n := m.free(); n > 0 {
+		t.Fatalf("%d things could have been dropped and were not: %+v", n, stats)
+	}
 	if fmt.Sprintf("%+v", stats) != fmt.Sprintf("%+v", want) {
 		t.Fatalf("Stats returned\n%+v, and not\n%+v", stats, want)
 	}
@@ -100,7 +103,7 @@ func (m *model) drop(t *rapid.T, stats memstreamer.Stats) {
 }
 
 func (t *modelTopic) stats(name string) memstreamer.TopicStats {
-	s := memstreamer.TopicStats{Topic: name, Retained: len(t.kept())}
+	s := memstreamer.TopicStats{Topic: name, Retained: len(t.kept()), Sent: t.sent}
 	if kept := t.kept(); len(kept) > 0 {
 		s.FirstID, s.LastID = kept[0].ID, kept[len(kept)-1].ID
 	}
@@ -109,7 +112,12 @@ func (t *modelTopic) stats(name string) memstreamer.TopicStats {
 
 func (m *model) receiverStats(c *modelCursor) memstreamer.ReceiverStats {
 	waiting := m.topics[c.topic].events[c.next:]
-	return memstreamer.ReceiverStats{
-		Topic: c.topic, Name: c.name, Open: c.open, Parked: c.parked, Lag: int64(len(waiting)), AckedID: c.ackedID,
+	s := memstreamer.ReceiverStats{
+		Topic: c.topic, Name: c.name, Open: c.open, Parked: c.parked, Lag: int64(len(waiting)),
+		AckedID: c.ackedID, Acked: c.acked,
 	}
+	if len(waiting) > 0 {
+		s.OldestUnacked, s.Deliveries = waiting[0].CreatedAt, c.deliveries
+	}
+	return s
 }
