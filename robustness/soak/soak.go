@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/memstreamer/memstreamer"
 )
 
@@ -52,7 +54,7 @@ type phases struct{ wild, all context.Context }
 // run soaks s, writes a verdict, and returns what went wrong. The end of ctx ends
 // it early.
 func run(ctx context.Context, c config, s streamer, out io.Writer) []string {
-	before := runtime.NumGoroutine()
+	before := goleak.IgnoreCurrent()
 	k := &soak{config: c, streamer: s, start: time.Now()}
 	fmt.Fprintf(out, "%d topics, %d receivers, %d events/s, retention %v, for %v, seed %d\n",
 		c.topics, c.receivers, c.rate, c.retention, c.duration, c.seed)
@@ -195,11 +197,15 @@ func (k *soak) await(done func(*name) bool) *name {
 	return nil
 }
 
-func (k *soak) checkGoroutines(before int) {
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			k.failf("%d goroutines are left, and there were %d before", runtime.NumGoroutine(), before)
+// checkGoroutines finds what is left of the run. In a bubble of synctest no time
+// passes while it sleeps, so that it also yields to what is about to end.
+func (k *soak) checkGoroutines(before goleak.Option) {
+	var err error
+	for range patience / time.Second {
+		runtime.Gosched()
+		if err = goleak.Find(before); err == nil { // tries again for half a second
 			return
 		}
 	}
+	k.failf("goroutines are left: %v", err)
 }
