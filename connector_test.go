@@ -97,6 +97,27 @@ func TestConnectorConsumerParks(t *testing.T) {
 	})
 }
 
+// Append wakes every consumer.
+func TestAppendWakesAllConsumers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
+		got := make(chan string)
+		for _, name := range []string{"a", "b", "c"} {
+			consumer := newConsumer(t, c, name)
+			go func() {
+				event, _, err := consumer.Recv(t.Context())
+				assert.NoError(t, err)
+				got <- event.ID
+			}()
+		}
+		synctest.Wait()
+		require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "1"}))
+		for range 3 {
+			require.Equal(t, "1", <-got)
+		}
+	})
+}
+
 // The events of one Append come one after the other, whoever else appends.
 func TestAppendIsContiguous(t *testing.T) {
 	const appenders, batches, size = 4, 50, 20

@@ -1,6 +1,9 @@
 package memstreamer
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // cursor is how far one (topic, name) has acked. It outlives its receivers: until
 // it is forgotten, it holds the event at next and all that follow.
@@ -8,25 +11,32 @@ type cursor struct {
 	topic *topic
 	name  string
 
-	next       int64 // position of the oldest event not acked
-	deliveries int64 // how often Recv has returned that event
-	acked      int64 // events acked
-	ackedID    int64 // of the newest of them
-	receivers  int   // open
-	parked     int   // calls of Recv that wait
+	next       int64         // position of the oldest event not acked
+	deliveries int64         // how often Recv has returned that event
+	acked      int64         // events acked
+	ackedID    int64         // of the newest of them
+	receivers  int           // open
+	parked     int           // calls of Recv that wait
+	closedAt   time.Duration // the latest close of a receiver, since all were closed
 	forgotten  bool
-	expiry     ticket // queued while no receiver is open, from the close of the last
+	expiry     ticket // queued while no receiver is open
 }
 
 func (c *cursor) open() {
+	if c.receivers == 0 {
+		c.closedAt = math.MinInt64
+		c.topic.streamer.retention.remove(&c.expiry)
+	}
 	c.receivers++
-	c.topic.streamer.retention.remove(&c.expiry)
 }
 
 func (c *cursor) close(now time.Duration) {
+	// A Close reads the clock before it locks: the last to lock may have the earlier
+	// time.
+	c.closedAt = max(c.closedAt, now)
 	c.receivers--
 	if c.receivers == 0 {
-		c.topic.streamer.retention.add(&c.expiry, now)
+		c.topic.streamer.retention.add(&c.expiry, c.closedAt)
 	}
 }
 

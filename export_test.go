@@ -136,9 +136,6 @@ func (s *StreamConstructor) Retained(topic string) int {
 // Retained returns how many events a connector keeps, and sweeps nothing.
 func (c *Connector) Retained() int { return c.streamer().Retained(connectorTopic) }
 
-// Untake takes back a delivery of the event at position.
-func Untake(r EventReceiver, position int64) { r.(*receiver).untake(position) }
-
 // SharesNames reports whether the streamer keeps the very bytes of topic or name,
 // rather than copies.
 func (s *StreamConstructor) SharesNames(topic, name string) bool {

@@ -92,12 +92,18 @@ func TestJournalLoadsNoLastID(t *testing.T) {
 	assert.EqualValues(t, 8, s.Stats().Topics[0].LastID)
 }
 
-// TestJournalAppendsNow appends an event that a database stamped with a time of its
-// own: its age counts from the append.
+// TestJournalAppendsNow appends events that a database stamped with a time of its
+// own: their age counts from the append, which sweeps as any call.
 func TestJournalAppendsNow(t *testing.T) {
-	s := memstreamer.New(memstreamer.WithRetention(time.Hour))
-	journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1, CreatedAt: time.Now().Add(-2 * time.Hour)}})
-	assert.Equal(t, 1, s.Stats().Topics[0].Retained)
+	s, clock := newRetaining()
+	journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1, CreatedAt: clock.Now().Add(-2 * time.Hour)}})
+	clock.Step(time.Hour)
+	journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 2}})
+	assert.Equal(t, 1, s.Retained("orders"))
+	clock.Step(1)
+	journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 3}})
+	assert.False(t, s.HasTopic("orders"))
+	require.NoError(t, s.CheckInvariants())
 }
 
 // TestJournalAppends appends events to a topic on which a receiver is parked.
@@ -142,4 +148,67 @@ func TestJournalForgets(t *testing.T) {
 	_, ok := before.Position()
 	assert.False(t, ok)
 	assert.False(t, before == open())
+}
+
+// TestJournalLoadsPositions loads cursors at, before and behind an event's ID.
+func TestJournalLoadsPositions(t *testing.T) {
+	s := memstreamer.New()
+	journal.Of(s).Load(slices.Values([]journal.Event{
+		{Topic: "orders", ID: 3, ForeignID: "a"}, {Topic: "orders", ID: 7, ForeignID: "b"},
+	}), []journal.Saved{
+		{Topic: "orders", Name: "before", Position: journal.Position{After: 2}},
+		{Topic: "orders", Name: "at", Position: journal.Position{After: 3, AckedID: 3}},
+		{Topic: "orders", Name: "behind", Position: journal.Position{After: 4}},
+	}, 5)
+	require.EqualValues(t, 3, s.Stats().Receivers[0].AckedID)
+	for name, want := range map[string]string{"before": "a", "at": "b", "behind": "b"} {
+		require.Equal(t, want, recv(t, newReceiver(t, s, "orders", name)).ForeignID, name)
+	}
+	send(t, newSender(t, s, "orders"), "next")
+	stats, _ := topicStats(s, "orders")
+	require.EqualValues(t, 8, stats.LastID, "the last event's ID is greater than the last ID given")
+
+	// And the other way around.
+	s = memstreamer.New()
+	journal.Of(s).Load(slices.Values([]journal.Event{{Topic: "orders", ID: 3}}), nil, 11)
+	send(t, newSender(t, s, "orders"), "next")
+	stats, _ = topicStats(s, "orders")
+	require.EqualValues(t, 12, stats.LastID)
+}
+
+// TestJournalForgetsLoaded counts a loaded cursor as closed from the load on.
+func TestJournalForgetsLoaded(t *testing.T) {
+	s, clock := newRetaining()
+	clock.Step(10 * time.Hour)
+	journal.Of(s).Load(slices.Values([]journal.Event{{Topic: "orders", ID: 1, CreatedAt: clock.Now()}}),
+		[]journal.Saved{{Topic: "orders", Name: "gone"}}, 1)
+	clock.Step(time.Hour)
+	require.Len(t, s.Stats().Receivers, 1)
+	clock.Step(1)
+	require.Empty(t, s.Stats().Receivers)
+	require.NoError(t, s.CheckInvariants())
+}
+
+// TestJournalWakesAll appends to two topics at once, on each of which two
+// receivers are parked.
+func TestJournalWakesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New()
+		received := make(chan string)
+		for _, topic := range []string{"orders", "parcels"} {
+			for _, name := range []string{"a", "b"} {
+				r := newReceiver(t, s, topic, name)
+				go func() {
+					e, _, err := r.Recv(t.Context())
+					assert.NoError(t, err)
+					received <- e.ForeignID
+				}()
+			}
+		}
+		synctest.Wait()
+		journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1, ForeignID: "1"}, {Topic: "parcels", ID: 2, ForeignID: "2"}})
+		got := []string{<-received, <-received, <-received, <-received}
+		slices.Sort(got)
+		assert.Equal(t, []string{"1", "1", "2", "2"}, got)
+	})
 }

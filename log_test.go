@@ -42,6 +42,7 @@ func TestSegmentsGrowAndShrink(t *testing.T) {
 
 	push(values)
 	requireValues()
+	parts := s.parts
 	for range values {
 		s.dropLast()
 		require.NoError(t, s.check())
@@ -51,6 +52,9 @@ func TestSegmentsGrowAndShrink(t *testing.T) {
 		}
 	}
 	require.Len(t, s.parts, 1, "room for one value stays")
+	for _, part := range parts[1:] {
+		require.Nil(t, part, "a segment that is gone is still referred to")
+	}
 
 	// Back and forth, also across a segment's end, nothing is allocated.
 	for _, values := range []int{0, 1, segmentSize - 1, segmentSize, 2 * segmentSize} {
@@ -160,6 +164,15 @@ func TestLogKeepsTimes(t *testing.T) {
 		l.dropOldest()
 	}
 	require.NoError(t, l.check(nil))
+
+	for range 1000 {
+		l.append(int64(len(want)+1), time.Unix(1, 2), 0, nil)
+		want = append(want, time.Unix(1, 2))
+	}
+	require.Equal(t, 1, l.zones.len(), "events of one location share a zone")
+	for l.kept() > 0 {
+		l.dropOldest()
+	}
 
 	now := time.Now()
 	l.append(1, now, 0, nil)

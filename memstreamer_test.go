@@ -572,4 +572,7 @@ func TestAcksSucceedAfterTheStreamerIsClosed(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	require.NoError(t, ack())
+	receivers := s.Stats().Receivers
+	require.Zero(t, receivers[0].Lag)
+	require.EqualValues(t, 1, receivers[0].AckedID)
 }

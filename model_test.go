@@ -41,7 +41,7 @@ type modelName struct {
 	acked      int64
 	ackedID    int64
 	open       int
-	closedAt   time.Time
+	closedAt   time.Time // the latest close, since all were closed
 	forgotten  bool
 }
 
@@ -75,6 +75,9 @@ func (m *model) name(topic, name string, latest bool) *modelName {
 			}
 		}
 		t.names[name] = &modelName{topic: t, next: start}
+	}
+	if t.names[name].open == 0 {
+		t.names[name].closedAt = time.Time{}
 	}
 	t.names[name].open++
 	return t.names[name]
@@ -310,7 +313,9 @@ func (d *driver) closeReceiver() {
 		_, _, err := r.receiver.Recv(d.Context())
 		require.ErrorIs(d, err, memstreamer.ErrClosed)
 		r.name.open--
-		r.name.closedAt = d.model.now
+		if d.model.now.After(r.name.closedAt) {
+			r.name.closedAt = d.model.now
+		}
 		d.receivers = slices.Delete(d.receivers, i, i+1)
 	}
 }

@@ -93,6 +93,9 @@ func TestEachCallSweeps(t *testing.T) {
 		"Forget": func(t *testing.T, s *memstreamer.StreamConstructor) func() {
 			return func() { require.NoError(t, s.Forget(t.Context(), "other", "step")) }
 		},
+		"Close of the streamer": func(t *testing.T, s *memstreamer.StreamConstructor) func() {
+			return func() { require.NoError(t, s.Close()) }
+		},
 		"Stats": func(_ *testing.T, s *memstreamer.StreamConstructor) func() {
 			return func() { s.Stats() }
 		},
@@ -132,6 +135,53 @@ func TestOneCallSweepsABoundedAmount(t *testing.T) {
 	clock.Step(2 * time.Hour)
 	stats, _ := topicStats(s, "orders")
 	require.Zero(t, stats.Retained, "Stats drops all of it")
+}
+
+// Stats drops all that has expired, and still lets others in between: it holds the
+// lock for no more than another call does, and reads the clock before each hold.
+func TestStatsSweepsInSteps(t *testing.T) {
+	clock := newSteppedClock()
+	var s *memstreamer.StreamConstructor
+	var retained []int
+	watch := false
+	s = memstreamer.New(memstreamer.WithRetention(time.Hour), memstreamer.WithClock(clockFunc(func() time.Time {
+		if watch {
+			retained = append(retained, s.Retained("orders"))
+		}
+		return clock.Now()
+	})))
+	sender := newSender(t, s, "orders")
+	const old = 10 * memstreamer.SweepLimit
+	for range old {
+		send(t, sender, "")
+	}
+	clock.Step(2 * time.Hour)
+	watch = true
+	s.Stats()
+	watch = false
+	require.Zero(t, s.Retained("orders"))
+	for i, left := range retained {
+		require.Equal(t, old-i*memstreamer.SweepLimit, left)
+	}
+	require.GreaterOrEqual(t, len(retained), 10)
+}
+
+func TestMakeAndAppendSweep(t *testing.T) {
+	for name, call := range map[string]func(*memstreamer.Connector) error{
+		"Make": func(c *memstreamer.Connector) error {
+			_, err := c.Make(t.Context(), "step")
+			return err
+		},
+		"Append": func(c *memstreamer.Connector) error { return c.Append() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newSteppedClock()
+			c := memstreamer.NewConnector(make([]memstreamer.ConnectorEvent, 1), memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
+			clock.Step(time.Hour + 1)
+			require.NoError(t, call(c))
+			require.Zero(t, c.Retained())
+		})
+	}
 }
 
 func TestAppendDropsMoreThanItAdds(t *testing.T) {
@@ -207,6 +257,30 @@ func TestANameIsClosedWithItsLastReceiver(t *testing.T) {
 	clock.Step(1)
 	stats, _ = topicStats(s, "orders")
 	require.Zero(t, stats.Retained)
+}
+
+// A Close that stalls between the clock and the lock comes last, with a time that is
+// long past.
+func TestAStalledCloseForgetsNothing(t *testing.T) {
+	clock := newSteppedClock()
+	var stall func()
+	s := memstreamer.New(memstreamer.WithRetention(time.Hour), memstreamer.WithClock(clockFunc(func() time.Time {
+		now := clock.Now()
+		if f := stall; f != nil {
+			stall = nil
+			f()
+		}
+		return now
+	})))
+	send(t, newSender(t, s, "orders"), "7")
+	stalled, r := newReceiver(t, s, "orders", "step"), newReceiver(t, s, "orders", "step")
+	stall = func() {
+		clock.Step(2 * time.Hour)
+		require.NoError(t, r.Close())
+	}
+	require.NoError(t, stalled.Close())
+	s.Stats()
+	require.Equal(t, "7", recv(t, newReceiver(t, s, "orders", "step")).ForeignID)
 }
 
 // NewReceiver goes by the time since a name was closed, swept or not.
@@ -412,6 +486,34 @@ func TestNamesAreForgottenAfterTheClockWentBack(t *testing.T) {
 	require.Equal(t, "ahead", receivers[0].Name)
 }
 
+// A connector's topic outlives its events and consumers.
+func TestAConnectorKeepsItsTopic(t *testing.T) {
+	clock := newSteppedClock()
+	c := memstreamer.NewConnector(make([]memstreamer.ConnectorEvent, 1), memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
+	require.NoError(t, newConsumer(t, c, "gone").Close())
+	clock.Step(time.Hour + 1)
+	require.Equal(t, memstreamer.Stats{
+		Topics:    []memstreamer.TopicStats{{Topic: "connector", Sent: 1}},
+		Receivers: []memstreamer.ReceiverStats{},
+	}, c.Stats())
+	require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "next"}))
+	event, _, err := newConsumer(t, c, "step").Recv(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "next", event.ID)
+	require.Len(t, c.Stats().Receivers, 1)
+}
+
+func TestANewConsumerStartsAtTheOldestYoungEvent(t *testing.T) {
+	clock := newSteppedClock()
+	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "old"}}, memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
+	newConsumer(t, c, "slow")
+	clock.Step(time.Hour + 1)
+	require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "young"}))
+	event, _, err := newConsumer(t, c, "new").Recv(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "young", event.ID)
+}
+
 func TestConnectorRetention(t *testing.T) {
 	clock := newSteppedClock()
 	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "1"}}, memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
@@ -509,23 +611,31 @@ func TestATopicOfOneSmallEventIsSmall(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// An event that was received pins nothing of the log.
+// An event that was received pins nothing of the log, and nor does its Ack.
 func TestAReceivedEventIsACopy(t *testing.T) {
 	s, clock := newRetaining()
 	sender := newSender(t, s, "orders")
 	r := newReceiver(t, s, "orders", "step")
 	before := bench.LiveHeap()
 	var events []*memstreamer.Event
+	var acks []memstreamer.Ack
 	for range 100 {
 		send(t, sender, "small")
 		send(t, sender, strings.Repeat("x", memstreamer.ChunkSize))
-		events = append(events, recv(t, r))
-		recv(t, r)
+		event, ack, err := r.Recv(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, ack())
+		events, acks = append(events, event), append(acks, ack)
+		_, ack, err = r.Recv(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, ack())
+		acks = append(acks, ack)
 	}
 	clock.Step(2 * time.Hour)
 	s.Stats()
 	require.Less(t, bench.LiveHeap()-before, int64(memstreamer.ChunkSize*10))
 	runtime.KeepAlive(events)
+	runtime.KeepAlive(acks)
 	runtime.KeepAlive(s)
 }
 

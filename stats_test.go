@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -94,21 +95,50 @@ func TestDeliveries(t *testing.T) {
 	require.EqualValues(t, 1, s.Stats().Receivers[0].AckedID)
 }
 
-// A Recv whose context ended may have taken an event that another has acked since.
-func TestUntakeOfAnAckedEvent(t *testing.T) {
-	s := memstreamer.New()
-	sender := newSender(t, s, "orders")
-	r := newReceiver(t, s, "orders", "step")
-	send(t, sender, "1")
-	send(t, sender, "2")
-	recv(t, r)
-	_, _, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	memstreamer.Untake(r, 0)
-	require.EqualValues(t, 1, s.Stats().Receivers[0].Deliveries)
-	memstreamer.Untake(r, 1)
-	require.Zero(t, s.Stats().Receivers[0].Deliveries)
+// A delivery that its context forestalled does not count, and takes nothing from
+// the count of another receiver's.
+func TestDeliveriesThatDoNotComeAbout(t *testing.T) {
+	for name, meanwhile := range map[string]bool{"alone": false, "another receiver acks meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstreamer.New()
+				sender := newSender(t, s, "orders")
+				r, other := newReceiver(t, s, "orders", "step"), newReceiver(t, s, "orders", "step")
+				want := int64(0)
+				calls := 0
+				ctx := errContext{t.Context(), func() error {
+					if calls++; calls == 1 {
+						return nil
+					}
+					if meanwhile && calls == 2 {
+						recv(t, other)
+						_, _, err := other.Recv(t.Context())
+						assert.NoError(t, err)
+						want = 1
+					}
+					return context.Canceled
+				}}
+				go func() {
+					synctest.Wait() // until Recv is parked
+					assert.NoError(t, sender.Send(t.Context(), "1", 1, nil))
+					assert.NoError(t, sender.Send(t.Context(), "2", 1, nil))
+				}()
+				_, _, err := r.Recv(ctx)
+				require.Equal(t, context.Canceled, err)
+				require.Equal(t, want, s.Stats().Receivers[0].Deliveries)
+			})
+		})
+	}
 }
+
+// errContext is done once err says so, which no watcher learns.
+type errContext struct {
+	context.Context
+	err func() error
+}
+
+func (errContext) Done() <-chan struct{} { return nil }
+func (c errContext) Err() error          { return c.err() }
 
 // One snapshot is of one moment: in each, what is acked and what lags are
 // together all that was sent.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"testing/synctest"
 	"time"
@@ -60,7 +61,7 @@ type modelCursor struct {
 	deliveries int64 // of the next event
 	open       int
 	parked     int
-	closed     time.Duration // the time of the last Close
+	closed     time.Duration // the latest time of a Close, since all were closed
 }
 
 type modelSender struct {
@@ -185,6 +186,9 @@ func (m *model) openReceiver(t *rapid.T, k key, latest bool) {
 		}
 		m.cursors[k] = c
 	}
+	if c.open == 0 {
+		c.closed = math.MinInt64
+	}
 	c.open++
 	m.receivers = append(m.receivers, &modelReceiver{r, c})
 }
@@ -195,7 +199,7 @@ func (m *model) CloseReceiver(t *rapid.T) { m.closeReceiver(t, draw(t, m.receive
 func (m *model) closeReceiver(t *rapid.T, i int) {
 	r := m.receivers[i]
 	r.cursor.open--
-	r.cursor.closed = m.now()
+	r.cursor.closed = max(r.cursor.closed, m.now())
 	for range rapid.IntRange(1, 2).Draw(t, "times") {
 		noError(t, r.Close())
 	}
