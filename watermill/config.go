@@ -1,0 +1,108 @@
+package memwatermill
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// Config configures a [PubSub]. Its zero value is a PubSub without a consumer
+// group.
+type Config struct {
+	// ConsumerGroup names the group of the subscribers. They share one cursor on
+	// each topic, under this name in the Stats of the streamer. It must not
+	// contain a #.
+	//
+	// Without a group every subscription has a cursor of its own, which is
+	// forgotten at its end. That takes a streamer with the method
+	//
+	//	Forget(ctx context.Context, topic, name string) error
+	//
+	// as those of memstreamer have; another keeps the cursor by its own rules.
+	ConsumerGroup string
+
+	// StreamFromLatest starts a new cursor after the newest message, and not with
+	// the oldest that is kept. A group that has a cursor goes on there.
+	StreamFromLatest bool
+
+	// Lanes is how many messages a group handles at once. The default is 1, which
+	// keeps the order of the topic. With more, messages with the same LaneKey are
+	// handled in order and one at a time, and the others need not wait for them.
+	//
+	// All subscribers of a group need the same number. For another one, see the
+	// package's README.
+	Lanes int
+
+	// LaneKey returns the key of a message, which it must not change. The default
+	// is its UUID: no order beyond that of redeliveries. It must be safe for
+	// concurrent use, and return the same for a message in every process.
+	LaneKey func(*message.Message) string
+
+	// NackDelay is the pause before a nacked message is delivered again. It
+	// doubles with each Nack in a row, up to MaxNackDelay, and starts anew after
+	// an Ack. The lane waits meanwhile. The defaults are 100 ms and 10 s; a
+	// negative NackDelay is no pause at all. A streamer that fails is asked again
+	// after the same pauses.
+	NackDelay    time.Duration
+	MaxNackDelay time.Duration
+
+	// CloseTimeout is how long the end of a subscription waits for what is being
+	// handled. The default is 30 s.
+	CloseTimeout time.Duration
+}
+
+func (c *Config) setDefaults() {
+	if c.Lanes == 0 {
+		c.Lanes = 1
+	}
+	if c.LaneKey == nil {
+		c.LaneKey = func(m *message.Message) string { return m.UUID }
+	}
+	if c.NackDelay == 0 {
+		c.NackDelay = 100 * time.Millisecond
+	}
+	if c.MaxNackDelay == 0 {
+		c.MaxNackDelay = max(10*time.Second, c.NackDelay)
+	}
+	if c.CloseTimeout == 0 {
+		c.CloseTimeout = 30 * time.Second
+	}
+}
+
+// Validate returns an error that names each field with an invalid value.
+func (c Config) Validate() error {
+	c.setDefaults()
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if strings.Contains(c.ConsumerGroup, laneMark) {
+		refuse("ConsumerGroup %q contains a %s", c.ConsumerGroup, laneMark)
+	}
+	if c.Lanes < 1 {
+		refuse("Lanes is %d: it must be positive", c.Lanes)
+	}
+	if c.MaxNackDelay < max(c.NackDelay, 0) {
+		refuse("MaxNackDelay is %v: it must not be less than NackDelay, %v", c.MaxNackDelay, c.NackDelay)
+	}
+	if c.CloseTimeout < 0 {
+		refuse("CloseTimeout is %v: it must not be negative", c.CloseTimeout)
+	}
+	return errors.Join(errs...)
+}
+
+// start is the option of a new cursor.
+func (c Config) start(o *options) { o.StreamFromLatest = c.StreamFromLatest }
+
+// delay returns the pause after that many failures in a row.
+func (c Config) delay(failures int) time.Duration {
+	d := max(c.NackDelay, 0)
+	for range failures - 1 {
+		if d >= c.MaxNackDelay/2 {
+			return c.MaxNackDelay
+		}
+		d *= 2
+	}
+	return d
+}

@@ -1,0 +1,176 @@
+package memwatermill
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// group is what the subscriptions of one consumer group to one topic share in
+// this process, from whichever PubSub they come.
+//
+// A cursor moves in order, so that nothing behind an un-acked message can be
+// reached. With several lanes, one subscription of the group at a time therefore
+// deals: it moves each message from the topic to that of its lane, at which the
+// group has a cursor too.
+type group struct {
+	groupKey
+	direct bool    // lanes[0] is the topic itself
+	lanes  []*lane // turns
+	dealer *lane
+
+	members int // guarded by groups.mu
+
+	mu      sync.Mutex
+	settled bool
+}
+
+type groupKey struct {
+	source memstreamer.EventStreamer
+	topic  string
+	name   string
+}
+
+// groups are those with members.
+var groups = struct {
+	mu    sync.Mutex
+	byKey map[groupKey]*group
+}{byKey: make(map[groupKey]*group)}
+
+// join returns the group of p on topic, of which the caller is a member until it
+// calls leave.
+func join(ctx context.Context, p *PubSub, topic string) (*group, error) {
+	g, err := enter(groupKey{p.source, topic, p.config.ConsumerGroup}, p.config.Lanes)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.settle(ctx, p); err != nil {
+		g.leave()
+		return nil, err
+	}
+	return g, nil
+}
+
+func enter(key groupKey, lanes int) (*group, error) {
+	groups.mu.Lock()
+	defer groups.mu.Unlock()
+	g := groups.byKey[key]
+	if g == nil {
+		g = &group{groupKey: key, dealer: newLane()}
+		for range lanes {
+			g.lanes = append(g.lanes, newLane())
+		}
+		groups.byKey[key] = g
+	}
+	if len(g.lanes) != lanes {
+		return nil, fmt.Errorf("group %q has %d lanes on topic %q: another subscriber cannot have %d", g.name, len(g.lanes), g.topic, lanes)
+	}
+	g.members++
+	return g, nil
+}
+
+func (g *group) leave() {
+	groups.mu.Lock()
+	defer groups.mu.Unlock()
+	g.members--
+	if g.members == 0 {
+		delete(groups.byKey, g.groupKey)
+	}
+}
+
+// laneTopics are the topics of the lanes, where the group is not direct.
+func (g *group) laneTopics() []string {
+	topics := make([]string, len(g.lanes))
+	for i := range topics {
+		topics[i] = laneName(g.laneBase(), i, len(g.lanes))
+	}
+	return topics
+}
+
+func (g *group) laneBase() string { return g.topic + laneMark + g.name }
+
+// settle makes sure that nothing waits in lanes which nobody serves: those from
+// when the group had another number of them. It is done once, by the first
+// member, before a message is dealt or delivered.
+func (g *group) settle(ctx context.Context, p *PubSub) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.settled {
+		return nil
+	}
+	waiting := g.waiting()
+	// A single lane needs no dealing, unless something is left of several.
+	g.direct = len(g.lanes) == 1 && len(waiting) == 0
+	own := g.laneTopics()
+	for _, old := range waiting {
+		if !slices.Contains(own, old.Topic) {
+			if err := g.move(ctx, p, old.Topic, old.Lag); err != nil {
+				return fmt.Errorf("moving the messages that wait in %q: %w", old.Topic, err)
+			}
+		}
+	}
+	g.settled = true
+	return nil
+}
+
+// waiting returns the lanes of the group, of whatever number, in which messages
+// wait. Only a streamer with Stats can tell.
+func (g *group) waiting() []memstreamer.ReceiverStats {
+	source, ok := g.source.(observable)
+	if !ok {
+		return nil
+	}
+	receivers := source.Stats().Receivers
+	return slices.DeleteFunc(receivers, func(r memstreamer.ReceiverStats) bool {
+		return r.Name != g.name || r.Lag == 0 || !isLane(r.Topic, g.laneBase())
+	})
+}
+
+// move deals n messages of an old lane anew, in order.
+func (g *group) move(ctx context.Context, p *PubSub, old string, n int64) error {
+	s := &subscription{config: p.config, logger: p.logger, running: ctx, grace: ctx}
+	defer s.close()
+	senders, err := s.senders(p.streamer, g.laneTopics())
+	if err != nil {
+		return err
+	}
+	r, err := s.receiver(p.streamer, old, g.name)
+	if err != nil {
+		return err
+	}
+	for range n {
+		if !s.dealNext(g.dealer, r, senders) {
+			return cmp.Or(ctx.Err(), memstreamer.ErrClosed)
+		}
+	}
+	return nil
+}
+
+// deal moves messages from the topic of g to its lanes, while it has the turn.
+func (s *subscription) deal(g *group, inbox receiver, senders []sender) {
+	if !g.dealer.take(s.running) {
+		return
+	}
+	defer g.dealer.release()
+	for s.dealNext(g.dealer, inbox, senders) {
+	}
+}
+
+// dealNext moves one message, and reports whether there may be more. What was
+// sent and is not acked, as after a crash, is sent again.
+func (s *subscription) dealNext(l *lane, inbox receiver, lanes []sender) bool {
+	e, ack, ok := s.receive(l, inbox)
+	if !ok {
+		return false
+	}
+	m := decode(e)
+	lane := lanes[laneOf(s.config.LaneKey(m), len(lanes))]
+	// Encoded again, an event of an engine's has no topic header to follow.
+	moved := encode(m)
+	return s.retry(l, "Cannot send a message to its lane", func() error { return moved.send(s.grace, lane) }) &&
+		s.commit(l, ack)
+}

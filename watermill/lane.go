@@ -1,0 +1,58 @@
+package memwatermill
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// lane is a cursor that a group in this process shares, and of which one
+// subscription at a time receives.
+type lane struct {
+	turn chan struct{} // full while nobody has it
+
+	// Who has the turn may use the fields below.
+	failures int // in a row: Nacks, and errors of the streamer
+}
+
+func newLane() *lane {
+	l := &lane{turn: make(chan struct{}, 1)}
+	l.release()
+	return l
+}
+
+// take waits for the turn, and reports whether it came before the end of ctx.
+func (l *lane) take(ctx context.Context) bool {
+	select {
+	case <-l.turn:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (l *lane) release() { l.turn <- struct{}{} }
+
+// laneMark parts the topic, group and number in the name of a lane's topic.
+const laneMark = "#"
+
+// laneName names the lane at index i of n: base#1/8 to base#8/8.
+func laneName(base string, i, n int) string {
+	return fmt.Sprintf("%s%s%d/%d", base, laneMark, i+1, n)
+}
+
+// isLane reports whether name is one that laneName makes of base.
+func isLane(name, base string) bool {
+	var i, n int
+	_, err := fmt.Sscanf(strings.TrimPrefix(name, base), laneMark+"%d/%d", &i, &n)
+	return err == nil && name == laneName(base, i-1, n)
+}
+
+// laneOf returns the index of the lane of a key, which is the same in every
+// process.
+func laneOf(key string, lanes int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	return int(h.Sum32() % uint32(lanes))
+}

@@ -1,0 +1,295 @@
+package memwatermill
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// subscription is one call of Subscribe: a goroutine for each lane, which
+// delivers, and one for the dealer where the group has one.
+type subscription struct {
+	config Config
+	logger watermill.LoggerAdapter
+	out    chan *message.Message
+
+	ctx     context.Context // Subscribe's, of which the messages' contexts are made
+	running context.Context // ends with ctx or by Close: nothing more is delivered
+	grace   context.Context // ends CloseTimeout later: nothing more is waited for
+
+	work   []func() // a goroutine each
+	closes []func() // what to do at the end, last first
+}
+
+// open returns a subscription that has everything it needs to run.
+func (p *PubSub) open(ctx context.Context, topic string) (_ *subscription, err error) {
+	s := &subscription{
+		config: p.config,
+		logger: p.logger.With(watermill.LogFields{"topic": topic}),
+		out:    make(chan *message.Message),
+		ctx:    ctx,
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	s.scope(p.running)
+	if p.config.ConsumerGroup == "" {
+		err = s.openAlone(p, topic)
+	} else {
+		err = s.openMember(p, topic)
+	}
+	return s, err
+}
+
+// scope makes the contexts.
+func (s *subscription) scope(pubSub context.Context) {
+	running, stop := context.WithCancel(s.ctx)
+	unlink := context.AfterFunc(pubSub, stop)
+	grace, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
+	s.running, s.grace = running, grace
+	waiting := context.AfterFunc(running, func() {
+		timeout := time.NewTimer(s.config.CloseTimeout)
+		defer timeout.Stop()
+		select {
+		case <-timeout.C:
+			cancel()
+		case <-grace.Done():
+		}
+	})
+	s.closes = append(s.closes, func() {
+		unlink()
+		waiting()
+		stop()
+		cancel()
+	})
+}
+
+// openAlone opens a subscription without a group: a cursor for each lane, which
+// passes over the messages of the others.
+func (s *subscription) openAlone(p *PubSub, topic string) error {
+	name, lanes := "subscription-"+watermill.NewShortUUID(), s.config.Lanes
+	for i := range lanes {
+		name, mine := name, everyMessage
+		if lanes > 1 {
+			name = laneName(name, i, lanes)
+			mine = func(m *message.Message) bool { return laneOf(s.config.LaneKey(m), lanes) == i }
+		}
+		s.closes = append(s.closes, func() { s.forget(p.source, topic, name) })
+		r, err := s.receiver(p.streamer, topic, name, s.config.start)
+		if err != nil {
+			return err
+		}
+		s.work = append(s.work, func() { s.serve(newLane(), r, mine) })
+	}
+	return nil
+}
+
+func everyMessage(*message.Message) bool { return true }
+
+// openMember opens a subscription of a group.
+func (s *subscription) openMember(p *PubSub, topic string) error {
+	g, err := join(s.running, p, topic)
+	if err != nil {
+		return err
+	}
+	s.closes = append(s.closes, g.leave)
+	inbox, err := s.receiver(p.streamer, topic, g.name, s.config.start)
+	if err != nil {
+		return err
+	}
+	if g.direct {
+		s.work = append(s.work, func() { s.serve(g.lanes[0], inbox, everyMessage) })
+		return nil
+	}
+	senders, err := s.senders(p.streamer, g.laneTopics())
+	if err != nil {
+		return err
+	}
+	s.work = append(s.work, func() { s.deal(g, inbox, senders) })
+	for i, topic := range g.laneTopics() {
+		r, err := s.receiver(p.streamer, topic, g.name)
+		if err != nil {
+			return err
+		}
+		s.work = append(s.work, func() { s.serve(g.lanes[i], r, everyMessage) })
+	}
+	return nil
+}
+
+// receiver opens a receiver that is closed with s.
+func (s *subscription) receiver(from streamer, topic, name string, opts ...option) (receiver, error) {
+	r, err := from.NewReceiver(s.running, topic, name, opts...)
+	if err == nil {
+		s.closes = append(s.closes, func() { s.report("Cannot close a receiver", r.Close()) })
+	}
+	return r, err
+}
+
+// senders opens a sender for each of topics, which are closed with s.
+func (s *subscription) senders(from streamer, topics []string) ([]sender, error) {
+	senders := make([]sender, len(topics))
+	for i, topic := range topics {
+		sender, err := from.NewSender(s.running, topic)
+		if err != nil {
+			return nil, err
+		}
+		s.closes = append(s.closes, func() { s.report("Cannot close a sender", sender.Close()) })
+		senders[i] = sender
+	}
+	return senders, nil
+}
+
+// forget forgets a cursor, if the streamer has a method for it.
+func (s *subscription) forget(from memstreamer.EventStreamer, topic, name string) {
+	if f, ok := from.(forgetter); ok {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.config.CloseTimeout)
+		defer cancel()
+		s.report("Cannot forget a cursor", f.Forget(ctx, topic, name))
+	}
+}
+
+// report logs an error, unless it says no more than that the streamer was closed.
+func (s *subscription) report(what string, err error) {
+	if err != nil && !errors.Is(err, memstreamer.ErrClosed) {
+		s.logger.Error(what, err, nil)
+	}
+}
+
+// run does the work until running ends, and closes s.
+func (s *subscription) run() {
+	s.logger.Debug("Subscribed", nil)
+	var working sync.WaitGroup
+	for _, work := range s.work[1:] {
+		working.Go(work)
+	}
+	s.work[0]()
+	working.Wait()
+	s.close()
+	close(s.out)
+	s.logger.Debug("Subscription ended", nil)
+}
+
+func (s *subscription) close() {
+	for i := range s.closes {
+		s.closes[len(s.closes)-1-i]()
+	}
+}
+
+// serve delivers the messages at r, a receiver of l's cursor, in its turns.
+func (s *subscription) serve(l *lane, r receiver, mine func(*message.Message) bool) {
+	for more := true; more && l.take(s.running); {
+		more = s.next(l, r, mine)
+		l.release()
+	}
+}
+
+// next delivers one message, and reports whether there may be more. What is not
+// acked, Recv returns again.
+func (s *subscription) next(l *lane, r receiver, mine func(*message.Message) bool) bool {
+	e, ack, ok := s.receive(l, r)
+	if !ok {
+		return false
+	}
+	m := decode(e)
+	if mine(m) {
+		switch s.deliver(m) {
+		case nacked:
+			return s.pause(l, "Message nacked", watermill.LogFields{"message_uuid": m.UUID})
+		case abandoned:
+			return false
+		}
+	}
+	return s.commit(l, ack)
+}
+
+func (s *subscription) receive(l *lane, r receiver) (e *event, ack ack, ok bool) {
+	ok = s.retry(l, "Cannot receive a message", func() (err error) {
+		e, ack, err = r.Recv(s.running)
+		return err
+	})
+	return e, ack, ok
+}
+
+// commit acks. Where that fails it may have taken effect, and it can be repeated:
+// to receive instead would be to deliver again.
+func (s *subscription) commit(l *lane, ack ack) bool {
+	ok := s.retry(l, "Cannot ack a message", ack)
+	if ok {
+		l.failures = 0
+	}
+	return ok
+}
+
+// retry calls f, with pauses between, until it succeeds, and reports whether it
+// has before the end.
+func (s *subscription) retry(l *lane, what string, f func() error) bool {
+	for {
+		err := f()
+		switch {
+		case err == nil:
+			return true
+		case s.running.Err() != nil:
+			return false
+		case errors.Is(err, memstreamer.ErrClosed):
+			s.logger.Info("The streamer was closed", nil)
+			return false
+		}
+		s.logger.Error(what, err, nil)
+		if !s.pause(l, what, nil) {
+			return false
+		}
+	}
+}
+
+// outcome is what became of a delivery.
+type outcome int
+
+const (
+	acked outcome = iota
+	nacked
+	abandoned // neither, at the end of the subscription
+)
+
+// deliver hands m to the subscriber, and waits until it was handled.
+func (s *subscription) deliver(m *message.Message) outcome {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	m.SetContext(ctx)
+	select {
+	case s.out <- m:
+	case <-s.running.Done():
+		return abandoned
+	}
+	select {
+	case <-m.Acked():
+		return acked
+	case <-m.Nacked():
+		return nacked
+	case <-s.grace.Done():
+		s.logger.Info("Message neither acked nor nacked within CloseTimeout: it will be delivered again", watermill.LogFields{"message_uuid": m.UUID})
+		return abandoned
+	}
+}
+
+// pause waits before another attempt, and reports whether there is to be one.
+func (s *subscription) pause(l *lane, why string, fields watermill.LogFields) bool {
+	l.failures++
+	delay := s.config.delay(l.failures)
+	s.logger.Debug(why, fields.Add(watermill.LogFields{"failures": l.failures, "delay": delay}))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.running.Done():
+		return false
+	}
+}
