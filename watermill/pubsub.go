@@ -49,9 +49,8 @@ type PubSub struct {
 	running context.Context // ends when Close is called
 	stop    context.CancelFunc
 
-	// subscribing orders Subscribe and Close.
-	subscribing   sync.Mutex
-	subscriptions sync.WaitGroup
+	mu            sync.Mutex     // orders begin and stop
+	subscriptions sync.WaitGroup // and calls that open one
 
 	// publishing is held, for reading, by Publish.
 	publishing sync.RWMutex
@@ -130,28 +129,40 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 // It waits then for what is being handled, as Close does, and closes the
 // channel.
 func (p *PubSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	p.subscribing.Lock()
-	defer p.subscribing.Unlock()
-	if p.running.Err() != nil {
-		return nil, ErrClosed
+	if err := p.begin(); err != nil {
+		return nil, err
 	}
 	s, err := p.open(ctx, topic)
 	if err != nil {
+		p.subscriptions.Done()
 		return nil, fmt.Errorf("memwatermill: Subscribe: %w", err)
 	}
-	p.subscriptions.Go(s.run)
+	go func() {
+		defer p.subscriptions.Done()
+		s.run()
+	}()
 	return s.out, nil
+}
+
+// begin adds a subscription, for which Close waits until its Done.
+func (p *PubSub) begin() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running.Err() != nil {
+		return ErrClosed
+	}
+	p.subscriptions.Add(1)
+	return nil
 }
 
 // SubscribeInitialize makes the cursor of the consumer group on topic, if it has
 // none yet. Messages that are published from then on wait for the group also
 // with [Config.StreamFromLatest]. Without a group it does nothing.
 func (p *PubSub) SubscribeInitialize(topic string) error {
-	p.subscribing.Lock()
-	defer p.subscribing.Unlock()
-	if p.running.Err() != nil {
-		return ErrClosed
+	if err := p.begin(); err != nil {
+		return err
 	}
+	defer p.subscriptions.Done()
 	if p.config.ConsumerGroup == "" {
 		return nil
 	}
@@ -171,9 +182,9 @@ func (p *PubSub) SubscribeInitialize(topic string) error {
 // It may be called again, and returns nil. A handler must not call it: it would
 // wait for itself.
 func (p *PubSub) Close() error {
+	p.mu.Lock()
 	p.stop()
-	p.subscribing.Lock()
-	defer p.subscribing.Unlock()
+	p.mu.Unlock()
 	p.subscriptions.Wait()
 
 	p.publishing.Lock()

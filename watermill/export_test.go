@@ -1,0 +1,3 @@
+package memwatermill
+
+var LaneOf = laneOf
