@@ -111,7 +111,7 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 			return fmt.Errorf("memwatermill: Publish: message %d of %d is nil", i+1, len(messages))
 		}
 		if err := encode(m).send(m.Context(), s); err != nil {
-			return fmt.Errorf("memwatermill: Publish: message %d of %d, %s: %w", i+1, len(messages), m.UUID, err)
+			return fmt.Errorf("memwatermill: Publish: message %d of %d, %q: %w", i+1, len(messages), m.UUID, err)
 		}
 	}
 	return nil
