@@ -13,4 +13,4 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newStreamer(*testing.T) memstreamer.EventStreamer { return memstreamer.New() }
 
-func TestUniversalSuite(t *testing.T) { suite.Run(t, newStreamer) }
+func TestUniversalSuite(t *testing.T) { suite.Run(t, false, newStreamer) }

@@ -21,8 +21,11 @@ import (
 // own. TestNewSubscriberReceivesOldMessages is for subscribers without a group,
 // and TestConsumerGroups for those with one. What they skip because of
 // ExactlyOnceDelivery is run without it.
-func Run(t *testing.T, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
+//
+// With short it sends a hundred messages where it would send thousands.
+func Run(t *testing.T, short bool, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
 	each(t, newStreamer, func(t *testing.T, v variant) {
+		v.features.ForceShort = short
 		tests.TestPubSub(t, v.features, v.newPubSub, v.newGroupPubSub)
 
 		atLeastOnce := func(name string, test func(*testing.T, tests.TestContext, tests.PubSubConstructor)) {
