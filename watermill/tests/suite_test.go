@@ -1,0 +1,19 @@
+package tests
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/watermill/internal/suite"
+)
+
+var full = flag.Bool("full", false, "send as many messages as the universal suite does, which takes minutes on a disk")
+
+func TestUniversalSuite(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(t *testing.T) (memstreamer.EventStreamer, func())) {
+		s, stop := open(t)
+		t.Cleanup(stop) // after the parallel tests
+		suite.Run(t, !*full, func(*testing.T) memstreamer.EventStreamer { return s })
+	})
+}
