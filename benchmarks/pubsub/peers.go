@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 
@@ -33,6 +35,7 @@ var peers = []peer{
 const blocking = "GoChannel, Block"
 
 func ours(config memwatermill.Config) func() (pubSub, error) {
+	config.CloseTimeout = time.Millisecond // of the stuck subscriber
 	return func() (pubSub, error) { return memwatermill.NewPubSub(memstreamer.New(), config, nil) }
 }
 

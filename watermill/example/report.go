@@ -10,15 +10,13 @@ import (
 
 // report prints what the handlers did, and what the streamer knows of them.
 func (s *shop) report(out io.Writer) error {
-	type total struct{ lanes, acked, lag int64 }
+	type total struct{ lanes, lag int64 }
 	totals := make(map[string]total)
 	for _, r := range s.streamer.Stats().Receivers {
 		t := totals[r.Name]
 		t.lag += r.Lag
 		if strings.Contains(r.Topic, "#") {
 			t.lanes++
-		} else {
-			t.acked += r.Acked
 		}
 		totals[r.Name] = t
 	}
@@ -26,10 +24,10 @@ func (s *shop) report(out io.Writer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "group\tlanes\tacked\tlag\thandled\tfailed tries\tout of order\t")
+	fmt.Fprintln(w, "group\tlanes\tlag\thandled\tfailed tries\tout of order\t")
 	for _, name := range []string{"place", "charge", "notify", "ship", declined} {
 		t, step := totals[name], s.steps[name]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", name, cmp.Or(t.lanes, 1), t.acked, t.lag, step.handled, step.failed, step.outOfOrder)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, cmp.Or(t.lanes, 1), t.lag, step.handled, step.failed, step.outOfOrder)
 	}
 	return w.Flush()
 }
