@@ -97,9 +97,12 @@ func (c Config) start(o *options) { o.StreamFromLatest = c.StreamFromLatest }
 
 // delay returns the pause after that many failures in a row.
 func (c Config) delay(failures int) time.Duration {
-	d := max(c.NackDelay, 0)
+	if c.NackDelay < 0 {
+		return 0
+	}
+	d := c.NackDelay
 	for range failures - 1 {
-		if d >= c.MaxNackDelay/2 {
+		if d > c.MaxNackDelay/2 {
 			return c.MaxNackDelay
 		}
 		d *= 2

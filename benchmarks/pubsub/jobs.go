@@ -176,7 +176,7 @@ func stuck(p pubSub, n int) (b burden, err error) {
 		return b, err
 	}
 	if err := <-ended; err != nil && b.published == n {
-		return b, fmt.Errorf("Publish: %w", err)
+		return b, fmt.Errorf("cannot publish: %w", err)
 	}
 	return b, nil
 }
