@@ -21,7 +21,8 @@ type Config struct {
 	//
 	//	Forget(ctx context.Context, topic, name string) error
 	//
-	// as those of memstreamer have; another keeps the cursor by its own rules.
+	// as those of memstreamer have. On another, and after a crash, the cursor
+	// stays until the streamer's own rules forget it, such as its retention.
 	ConsumerGroup string
 
 	// StreamFromLatest starts a new cursor after the newest message, and not with

@@ -147,10 +147,13 @@ func (s *subscription) senders(from streamer, topics []string) ([]sender, error)
 	return senders, nil
 }
 
+// forgetTimeout is how long a streamer may take to forget a cursor.
+const forgetTimeout = 10 * time.Second
+
 // forget forgets a cursor, if the streamer has a method for it.
 func (s *subscription) forget(from memstreamer.EventStreamer, topic, name string) {
 	if f, ok := from.(forgetter); ok {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.config.CloseTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), forgetTimeout)
 		defer cancel()
 		s.report("Cannot forget a cursor", f.Forget(ctx, topic, name))
 	}
