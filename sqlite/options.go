@@ -1,0 +1,104 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Option configures [New]. One with an invalid value makes New fail.
+type Option func(*options) error
+
+type options struct {
+	prefix     string
+	retention  time.Duration
+	clock      memstreamer.Clock
+	ackTimeout time.Duration
+	logger     *slog.Logger
+}
+
+// WithPrefix sets what the names of the tables begin with, before an underscore:
+// letters, digits and underscores. The default is memstreamer. Streamers of
+// different prefixes may share a database.
+func WithPrefix(prefix string) Option {
+	return func(o *options) error {
+		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(prefix) {
+			return fmt.Errorf("WithPrefix: %q is not a prefix of letters, digits and underscores", prefix)
+		}
+		o.prefix = prefix
+		return nil
+	}
+}
+
+// WithRetention drops events older than d that no name has un-acked, and names
+// without a receiver for longer than d, as [memstreamer.WithRetention] does. A
+// restart counts as use of every name. Rows are deleted a little after the events
+// and names are dropped, by later calls of Send, Ack and NewReceiver. The
+// default is to keep everything, as with d ≤ 0.
+func WithRetention(d time.Duration) Option {
+	return func(o *options) error {
+		o.retention = max(d, 0)
+		return nil
+	}
+}
+
+// WithClock has events stamped with c's time. The default is time.Now.
+func WithClock(c memstreamer.Clock) Option {
+	return func(o *options) error {
+		if c == nil {
+			return errors.New("WithClock: the clock is nil")
+		}
+		o.clock = c
+		return nil
+	}
+}
+
+// WithAckTimeout limits how long an Ack, which has no context, waits for the
+// database. The default is 30 seconds.
+func WithAckTimeout(d time.Duration) Option {
+	return func(o *options) error {
+		if d <= 0 {
+			return fmt.Errorf("WithAckTimeout: %v is not positive", d)
+		}
+		o.ackTimeout = d
+		return nil
+	}
+}
+
+// WithLogger has l told what no call returns: which outcome a COMMIT had that
+// failed and left it open. The default is to log nothing.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		o.logger = l
+		return nil
+	}
+}
+
+func resolve(opts []Option) (options, error) {
+	o := options{
+		prefix:     "memstreamer",
+		clock:      wallClock{},
+		ackTimeout: 30 * time.Second,
+		logger:     slog.New(slog.DiscardHandler),
+	}
+	for i, opt := range opts {
+		if opt == nil {
+			return o, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
+		}
+		if err := opt(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+type wallClock struct{}
+
+func (wallClock) Now() time.Time { return time.Now() }
