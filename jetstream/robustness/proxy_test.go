@@ -1,4 +1,4 @@
-package jetstream_test
+package robustness_test
 
 import (
 	"io"

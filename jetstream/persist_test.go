@@ -1,0 +1,78 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestPersist has a server that is not available for an hour, and answers each
+// attempt with that at once.
+func TestPersist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Streamer{log: slog.New(slog.DiscardHandler)}
+		const away = time.Hour
+		begin, attempts := time.Now(), 0
+		err := s.persist(t.Context(), "a test", patience, func(context.Context) error {
+			attempts++
+			if time.Since(begin) < away {
+				return errNoLeader
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		assert.Equal(t, int(away/retryDelay)+1, attempts)
+	})
+}
+
+// TestPersistSlowServer has a server that takes 10 s for each answer.
+func TestPersistSlowServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Streamer{log: slog.New(slog.DiscardHandler)}
+		slow := func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(10 * time.Second):
+				return nil
+			}
+		}
+		require.NoError(t, s.persist(t.Context(), "a test", patience, slow))
+
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		begin := time.Now()
+		err := s.persist(ctx, "a test", patience, slow)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "the server is not available")
+		assert.Equal(t, 9*time.Second, time.Since(begin))
+	})
+}
+
+func TestUnavailable(t *testing.T) {
+	for _, err := range []error{
+		&natsjs.APIError{Code: 503, ErrorCode: 10008},
+		&natsjs.APIError{Code: 409, ErrorCode: 10158},
+		context.DeadlineExceeded,
+		nats.ErrNoResponders,
+	} {
+		assert.True(t, unavailable(err), "%v", err)
+	}
+	for _, err := range []error{
+		natsjs.ErrJetStreamNotEnabled,
+		natsjs.ErrConsumerNotFound,
+		context.Canceled,
+		nats.ErrConnectionClosed,
+		errors.New("another"),
+	} {
+		assert.False(t, unavailable(err), "%v", err)
+	}
+}
