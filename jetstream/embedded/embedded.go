@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -136,6 +137,9 @@ func startServer(dir string, o options) (*server.Server, error) {
 		StoreDir:   dir,
 		SyncAlways: o.syncAlways,
 		NoSigs:     true,
+		// The server would close the one connection if it had more than 64 MB to
+		// say. What is on its way to this process is in its memory either way.
+		MaxPending: math.MaxInt64,
 	})
 	if err != nil {
 		return nil, err
