@@ -4,58 +4,63 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	// pullHeartbeat is how often the server says that it still has a pull
-	// request. After two of them in silence it is taken for lost.
-	pullHeartbeat = 5 * time.Second
-	// pullExpiry ends a pull request, so that one which nobody waits for any
-	// more does not stay.
-	pullExpiry = 2 * time.Minute
-)
+// applyDelay is how long a cluster's servers usually take to agree on a
+// delivery.
+const applyDelay = 10 * time.Millisecond
 
-// cursor is the consumer of one (topic, name) as this process sees it, shared
-// by its receivers here. It is in use while it has receivers, or a pull request
-// that may still bring an event for the next one.
+// errCursorGone ends a cursor whose consumer is no longer the one it was opened
+// on.
+var errCursorGone = errors.New("the cursor is gone from the server")
+
+// cursor is one (topic, name) in this process, shared by its receivers here. On
+// the server it is a durable consumer.
 //
-// It asks the server for one event at a time, and only while a Recv waits: an
-// event nobody here waits for would be kept from those who do elsewhere. The
-// pull request is the cursor's and not a Recv's, so that the end of one Recv
-// neither loses a delivery nor disturbs another. That is why it is sent from
-// here: those of nats.go end with their subscription, or ask ahead.
+// It has at most one pull request for one event with the server, and sends it
+// only while a Recv waits: the server would keep an event that nobody here waits
+// for from those who do elsewhere. The pull request belongs to the cursor and
+// outlives the Recv that sent it, so that a Recv that is given up loses no event.
+// The pull requests of nats.go end with their subscription, or ask ahead.
+//
+// Everything a cursor sends may arrive late or twice. Therefore it acks, gives
+// back and pulls, and never resets its consumer: a late reset would undo acks.
 type cursor struct {
 	streamer *Streamer
 	consumer natsjs.Consumer
-	name     string // of the consumer
+	name     string    // of the consumer
+	created  time.Time // of the consumer: it tells the consumer from a later one of its name
 
 	receivers int // guarded by the streamer's mu
 
-	// acking is held during an ack. Of two that are under way for one event, the
-	// server answers one.
+	// acking is held during an ack. The server answers only one of two requests
+	// to ack the same event.
 	acking chan struct{}
 
+	// Lock order: Streamer.mu, then mu. Methods whose names end in Locked need mu
+	// held. Those whose names end in Unlocking need it held too, release it while
+	// they wait, and return with it held. Nothing is sent under mu.
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when something below changes
 	err     error         // what ended the cursor
-	waiting int           // calls of next
-	asking  bool          // one of those calls waits for the server's answer
+	calls   uint64        // counts the calls of next
+	waiting int           // calls of next under way
+	asking  bool          // one of them waits for the server's answer
 
 	pulls   uint64      // counts the pull requests, and names the newest
 	pulling bool        // the newest is with the server
+	pulled  uint64      // the value of calls when it was sent
 	silence *time.Timer // runs while pulling, calls lostPull
 
-	arrivals uint64    // counts what changed held.current
-	held     *delivery // the event at the cursor, where it is here
-	acked    int64     // confirmed acks of events up to this ID
-	unsure   bool      // the server may have delivered what did not arrive
+	held     *delivery // the event at the cursor, if it is here
+	acked    int64     // events up to this ID are acked
+	settling int64     // the event that settle works on, or 0
+	again    *delivery // an event that came although it is acked
+	unsure   bool      // the server may have delivered an event that did not arrive
 }
 
 // openCursor returns the cursor of (topic, name) with one receiver more.
@@ -64,7 +69,7 @@ func (s *Streamer) openCursor(ctx context.Context, topic, name string, latest bo
 	if c := s.retainCursor(key, nil); c != nil {
 		return c, nil
 	}
-	consumer, created, err := s.ensureConsumer(ctx, topic, name, latest)
+	consumer, isNew, err := s.ensureConsumer(ctx, topic, name, latest)
 	if err != nil {
 		return nil, err
 	}
@@ -72,18 +77,19 @@ func (s *Streamer) openCursor(ctx context.Context, topic, name string, latest bo
 		streamer: s,
 		consumer: consumer,
 		name:     key,
+		created:  consumer.CachedInfo().Created,
 		acking:   make(chan struct{}, 1),
 		changed:  make(chan struct{}),
-		// Whoever had this cursor before may have left with an event.
-		unsure: !created,
+		// Another process may have left with an event.
+		unsure: !isNew,
 	}
 	c.silence = time.AfterFunc(2*pullHeartbeat, c.lostPull)
 	c.silence.Stop()
 	return s.retainCursor(key, c), nil
 }
 
-// retainCursor counts a receiver for the open cursor of that name and returns
-// it. Where there is none it takes opened, which may be nil.
+// retainCursor counts one more receiver of the open cursor of that name and
+// returns it. If there is none, it adds opened, which may be nil.
 func (s *Streamer) retainCursor(name string, opened *cursor) *cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +104,7 @@ func (s *Streamer) retainCursor(name string, opened *cursor) *cursor {
 	return c
 }
 
-// releaseCursor counts a receiver less. The last gives the event back.
+// releaseCursor counts one receiver less. The last one gives the event back.
 func (s *Streamer) releaseCursor(c *cursor) {
 	s.mu.Lock()
 	c.receivers--
@@ -110,7 +116,8 @@ func (s *Streamer) releaseCursor(c *cursor) {
 	}
 }
 
-// dropUnused forgets c where it is no longer in use.
+// dropUnused forgets c if it has no receiver and no pull request that may still
+// bring an event.
 func (s *Streamer) dropUnused(c *cursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,52 +128,65 @@ func (s *Streamer) dropUnused(c *cursor) {
 	}
 }
 
-// next returns the event at the cursor, and waits until there is one.
+// next waits for the event at the cursor and returns it.
 func (c *cursor) next(ctx context.Context) (*delivery, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.waiting++
-	defer c.leave()
-	began := c.arrivals
+	d, err := c.nextUnlocking(ctx)
+	c.waiting--
+	late := c.unwantedLocked()
+	c.mu.Unlock()
+	c.streamer.giveBack(late...)
+	return d, err
+}
+
+func (c *cursor) nextUnlocking(ctx context.Context) (*delivery, error) {
+	c.calls++
+	call := c.calls
 	for ctx.Err() == nil {
 		switch {
 		case c.err != nil:
 			return nil, c.err
-		case c.held != nil && c.held.current > began:
+		case c.held != nil && c.held.current >= call:
 			c.held.returned = true
 			return c.held, nil
 		case c.asking:
-			c.wait(ctx)
+			c.waitUnlocking(ctx)
 		case c.held != nil || c.unsure:
-			// It was here before this call, and may have been acked elsewhere.
-			if err := c.ask(ctx, c.check); err != nil {
+			// It may have been acked elsewhere before this call began.
+			if err := c.askUnlocking(ctx, c.check); err != nil {
 				return nil, err
 			}
 		case !c.pulling:
-			if err := c.ask(ctx, c.pull); err != nil {
+			if err := c.askUnlocking(ctx, c.pull); err != nil {
 				return nil, err
 			}
 		default:
-			c.wait(ctx)
+			c.waitUnlocking(ctx)
 		}
 	}
 	return nil, ctx.Err()
 }
 
-// leave ends a call of next. An event that came too late for the last of them
-// is not kept from those who wait elsewhere.
-func (c *cursor) leave() {
-	c.waiting--
-	if d := c.held; c.waiting == 0 && d != nil && !d.returned {
-		c.held = nil
-		c.mu.Unlock()
-		c.streamer.giveBack(d)
-		c.mu.Lock()
+// unwantedLocked takes from the cursor what came too late for the last call that
+// waited for it, to be given back for those who wait elsewhere.
+func (c *cursor) unwantedLocked() (late []*delivery) {
+	if c.waiting > 0 {
+		return nil
 	}
+	if c.held != nil && !c.held.returned {
+		late = append(late, c.held)
+		c.held = nil
+	}
+	if c.again != nil && c.settling == 0 {
+		late = append(late, c.again)
+		c.again = nil
+	}
+	return late
 }
 
-// wait returns, with the lock as before, when something changed or ctx is done.
-func (c *cursor) wait(ctx context.Context) {
+// waitUnlocking waits until something changes or ctx is done.
+func (c *cursor) waitUnlocking(ctx context.Context) {
 	changed := c.changed
 	c.mu.Unlock()
 	select {
@@ -176,15 +196,8 @@ func (c *cursor) wait(ctx context.Context) {
 	c.mu.Lock()
 }
 
-// changedLocked wakes the calls of next.
-func (c *cursor) changedLocked() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// ask calls f, which asks the server something, without the lock and for one
-// call of next at a time.
-func (c *cursor) ask(ctx context.Context, f func(context.Context) error) error {
+// askUnlocking calls f, which asks the server, for one call of next at a time.
+func (c *cursor) askUnlocking(ctx context.Context, f func(context.Context) error) error {
 	c.asking = true
 	c.mu.Unlock()
 	err := f(ctx)
@@ -194,90 +207,89 @@ func (c *cursor) ask(ctx context.Context, f func(context.Context) error) error {
 	return err
 }
 
-// pull asks the server for the next event.
-func (c *cursor) pull(context.Context) error {
-	c.mu.Lock()
-	c.pulls++
-	c.pulling = true
-	reply := c.streamer.inbox + "." + c.name + "." + strconv.FormatUint(c.pulls, 10)
-	c.silence.Reset(2 * pullHeartbeat)
-	c.mu.Unlock()
-	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullExpiry, pullHeartbeat)
-	err := c.streamer.conn.PublishRequest(c.streamer.pullSubject(c.name), reply, []byte(request))
-	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		// The reconnect will have it sent again.
-		return nil
-	}
-	return err
+// changedLocked wakes all who wait for a change.
+func (c *cursor) changedLocked() {
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
-// check asks the server where the cursor is, to tell whether the held event is
-// still to be had, and whether one is on its way that was lost.
+// check asks the server where its consumer is. From that it tells whether the
+// held event is still to be had, acks again what came again, and takes over an
+// event that somebody else has.
 func (c *cursor) check(ctx context.Context) error {
 	c.mu.Lock()
-	asked := c.held
+	call, held, again := c.calls, c.held, c.again
 	c.mu.Unlock()
 
-	info, err := c.info(ctx)
+	var info *natsjs.ConsumerInfo
+	err := c.streamer.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
+		info, err = c.where(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 
 	out := info.NumAckPending > 0 // an event is delivered, and not acked
 	c.mu.Lock()
-	c.acked = max(c.acked, int64(info.AckFloor.Stream))
-	if c.held != nil && c.held == asked {
-		if out && int64(info.Delivered.Stream) == asked.id {
-			c.arrivals++
-			asked.current = c.arrivals
+	c.ackedLocked(int64(info.AckFloor.Stream))
+	if again != nil && c.again == again {
+		// Its ack was confirmed, and the server was killed before it wrote it down.
+		c.again, c.unsure = nil, false
+		c.mu.Unlock()
+		return c.streamer.tell(again.msg.Reply, ackBody)
+	}
+	if c.held != nil && c.held == held {
+		if out && int64(info.Delivered.Stream) == held.id {
+			held.current = call
 		} else {
 			c.held = nil
 		}
 	}
-	lost := c.unsure && out && c.held == nil
-	if !lost {
-		c.unsure = false
-	}
+	elsewhere := out && c.held == nil && c.unsure
+	// A cluster counts a delivery at once, and says which it was when its servers
+	// have agreed on it.
+	unnamed := info.Delivered.Consumer == info.AckFloor.Consumer
+	c.unsure = elsewhere && unnamed
 	c.mu.Unlock()
-	if !lost {
-		return nil
-	}
 
-	// The server would deliver it again after AckWait. A reset to the ack floor
-	// has it do so at once. The pull request follows whatever becomes of the
-	// reset, since the server takes no ack for an event that it has yet to
-	// deliver again.
-	err = c.streamer.persist(ctx, "a cursor", patience, func(ctx context.Context) error {
-		_, err := c.streamer.js.ResetConsumer(ctx, c.streamer.opts.stream, c.name)
-		return err
-	})
-	if pullErr := c.pull(ctx); err == nil {
-		err = pullErr
+	switch {
+	case !elsewhere:
+		return nil
+	case unnamed:
+		pause(ctx, applyDelay)
+		return ctx.Err()
 	}
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	c.unsure = false
-	c.mu.Unlock()
-	return nil
+	// Give it back on behalf of whoever has it. Without that the server would
+	// deliver it again after AckWait. Their ack stays good, and where it came
+	// first the server ignores this.
+	return c.streamer.tell(c.ackSubject(info.Delivered), nakBody)
 }
 
-// info asks the consumer's leader where it is. A consumer that is gone ends the
-// cursor.
-func (c *cursor) info(ctx context.Context) (info *natsjs.ConsumerInfo, err error) {
-	err = c.streamer.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
-		info, err = c.consumer.Info(ctx)
-		if err == nil && c.streamer.clustered && (info.Cluster == nil || info.Cluster.Leader == "") {
-			err = errNoLeader
-		}
-		return err
-	})
-	if notFound(err) {
-		err = fmt.Errorf("the cursor is gone from the server: %w", err)
-		c.fail(err)
+// where asks the leader of the consumer where it is. A consumer that is gone, or
+// was made anew, ends the cursor.
+func (c *cursor) where(ctx context.Context) (*natsjs.ConsumerInfo, error) {
+	info, err := c.consumer.Info(ctx)
+	switch {
+	case notFound(err):
+		err = fmt.Errorf("%w: %w", errCursorGone, err)
+	case err != nil:
+		return nil, err
+	case c.streamer.clustered && (info.Cluster == nil || info.Cluster.Leader == ""):
+		return nil, errNoLeader
+	case !info.Created.Equal(c.created):
+		err = fmt.Errorf("%w, and another was made in its place", errCursorGone)
+	default:
+		return info, nil
 	}
-	return info, err
+	c.fail(err)
+	return nil, err
+}
+
+// ackSubject returns the subject on which the server takes an ack of the event
+// that it delivered last.
+func (c *cursor) ackSubject(delivered natsjs.SequenceInfo) string {
+	return fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", c.streamer.opts.stream, c.name, delivered.Stream, delivered.Consumer)
 }
 
 // fail ends the cursor. The next NewReceiver opens another.
@@ -291,84 +303,20 @@ func (c *cursor) fail(err error) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.err = err
+	if c.err == nil {
+		c.err = err
+	}
 	c.pulling = false
 	c.silence.Stop()
 	c.changedLocked()
 }
 
-// deliver takes an event from the server.
-func (c *cursor) deliver(d *delivery) {
-	c.mu.Lock()
-	c.pulling = false
-	c.silence.Stop()
-	acked := d.id <= c.acked
-	unwanted := !acked && c.waiting == 0
-	switch {
-	case acked:
-	case c.held != nil && c.held.id == d.id:
-		// Another copy, after an AckWait or a reset.
-		unwanted = false
-	case unwanted:
+// ackedLocked notes that events up to id are acked.
+func (c *cursor) ackedLocked(id int64) {
+	c.acked = max(c.acked, id)
+	if c.held != nil && c.held.id <= c.acked {
 		c.held = nil
-	default:
-		// One event is out at a time: what was held is acked elsewhere.
-		c.arrivals++
-		d.current = c.arrivals
-		c.held = d
 	}
-	c.changedLocked()
-	c.mu.Unlock()
-
-	if acked {
-		// It was confirmed, and a server that crashed has forgotten.
-		if err := d.msg.Ack(); err != nil {
-			c.streamer.log.Debug("could not repeat an ack", "event", d.id, "error", err)
-		}
-	}
-	if unwanted {
-		c.streamer.giveBack(d)
-	}
-	c.streamer.dropUnused(c)
-}
-
-// pullStatus takes what the server has to say about a pull request.
-func (c *cursor) pullStatus(pull string, h nats.Header) {
-	status, description := h.Get("Status"), h.Get("Description")
-	if status == "400" || status == "409" && strings.HasPrefix(description, "Exceeded") {
-		c.fail(fmt.Errorf("the server refuses pull requests: %s %s", status, description))
-		return
-	}
-	c.mu.Lock()
-	if !c.pulling || pull != strconv.FormatUint(c.pulls, 10) {
-		c.mu.Unlock()
-		return
-	}
-	switch status {
-	case "100": // a heartbeat
-		c.silence.Reset(2 * pullHeartbeat)
-	case "408": // it expired
-		c.pulling = false
-		c.silence.Stop()
-		c.changedLocked()
-	default:
-		// The consumer changed its leader, has none at the moment, or is gone.
-		c.streamer.log.Info("pull request ended", "consumer", c.name, "status", status, "description", description)
-		c.silence.Reset(retryDelay)
-	}
-	c.mu.Unlock()
-	c.streamer.dropUnused(c)
-}
-
-// lostPull has the next event asked for again.
-func (c *cursor) lostPull() {
-	c.mu.Lock()
-	c.pulling = false
-	c.unsure = true
-	c.silence.Stop()
-	c.changedLocked()
-	c.mu.Unlock()
-	c.streamer.dropUnused(c)
 }
 
 // giveBack returns the held event to the server, for those who wait elsewhere.
@@ -380,50 +328,4 @@ func (c *cursor) giveBack() {
 	if d != nil {
 		c.streamer.giveBack(d)
 	}
-}
-
-// ack commits d, with the server's confirmation.
-func (c *cursor) ack(d *delivery) error {
-	ctx, cancel := context.WithTimeout(context.Background(), c.streamer.opts.ackTimeout)
-	defer cancel()
-	err := c.confirm(ctx, d)
-	if err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Ack of event %d: not confirmed: %w", d.id, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.acked = max(c.acked, d.id)
-	if c.held != nil && c.held.id <= c.acked {
-		c.held = nil
-	}
-	c.changedLocked()
-	return nil
-}
-
-// confirm acks d and waits for the server's answer. There is none while the
-// consumer has no leader, nor in the moment in which the event is out of one
-// receiver's hands and not yet in another's: the ack is repeated until there is.
-func (c *cursor) confirm(ctx context.Context, d *delivery) error {
-	select {
-	case c.acking <- struct{}{}:
-		defer func() { <-c.acking }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	c.mu.Lock()
-	done := d.id <= c.acked
-	c.mu.Unlock()
-	if done {
-		return nil
-	}
-	s := c.streamer
-	return s.persist(ctx, "an ack", ackPatience, func(ctx context.Context) error {
-		_, err := s.conn.RequestWithContext(ctx, d.msg.Reply, []byte("+ACK"))
-		if errors.Is(err, nats.ErrNoResponders) {
-			if _, gone := c.consumer.Info(ctx); notFound(gone) {
-				return fmt.Errorf("the cursor is gone from the server: %w", gone)
-			}
-		}
-		return err
-	})
 }

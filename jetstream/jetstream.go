@@ -46,21 +46,6 @@ import (
 // too: because that process died, or because it takes longer than this.
 const AckWait = 30 * time.Second
 
-const (
-	// openTimeout ends the patience of New and NewReceiver with a server that
-	// is not available, where their context does not.
-	openTimeout = 30 * time.Second
-	// retryDelay is the pause before something that the server could not do
-	// just now is asked for again.
-	retryDelay = 100 * time.Millisecond
-	// ackPatience is that with the first attempt of an ack.
-	ackPatience = 250 * time.Millisecond
-	// patience is that with the first attempt of anything else.
-	patience = time.Second
-	// maxPatience is that with any attempt.
-	maxPatience = 16 * time.Second
-)
-
 // Streamer is an [memstreamer.EventStreamer] on one JetStream stream. Its
 // methods, and those of its senders and receivers, are safe for concurrent use.
 type Streamer struct {
@@ -80,7 +65,7 @@ type Streamer struct {
 	// each of them, so that an event delivered to one that was just closed is
 	// given back rather than lost until AckWait.
 	inbox   string
-	sub     *nats.Subscription
+	subs    []*nats.Subscription
 	status  chan nats.Status
 	stopped sync.WaitGroup
 
@@ -124,27 +109,53 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
 	}
 	if err := s.open(); err != nil {
+		s.unsubscribe()
 		s.close()
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
 	}
 	return s, nil
 }
 
-// open subscribes to the inbox, and starts the streamer's two goroutines.
-func (s *Streamer) open() (err error) {
-	if s.sub, err = s.conn.Subscribe(s.inbox+".>", s.deliver); err != nil {
+// open subscribes, and starts the streamer's goroutines.
+func (s *Streamer) open() error {
+	if err := s.subscribe(s.inbox+".>", s.deliver); err != nil {
 		return err
 	}
-	s.stopped.Add(1)
-	ended := sync.OnceFunc(s.stopped.Done)
-	s.sub.SetClosedHandler(func(string) { ended() })
-	if !s.sub.IsValid() {
-		// Closed before it had the handler, which may not be called any more.
-		ended()
+	if s.clustered {
+		// A new leader has no pull request, and does not say so. Where this user may
+		// not subscribe to its advisory, the missing heartbeats tell.
+		err := s.subscribe("$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."+s.opts.stream+".*", s.newLeader)
+		if err != nil {
+			return err
+		}
 	}
 	s.status = s.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	s.stopped.Go(s.watchConnection)
 	return nil
+}
+
+// subscribe has f called for each message on subject, until Close.
+func (s *Streamer) subscribe(subject string, f nats.MsgHandler) error {
+	sub, err := s.conn.Subscribe(subject, f)
+	if err != nil {
+		return err
+	}
+	s.subs = append(s.subs, sub)
+	s.stopped.Add(1)
+	ended := sync.OnceFunc(s.stopped.Done)
+	sub.SetClosedHandler(func(string) { ended() })
+	if !sub.IsValid() {
+		// It closed before it had the handler, which may not be called any more.
+		ended()
+	}
+	return nil
+}
+
+// newLeader takes the advisory that a consumer has another leader.
+func (s *Streamer) newLeader(m *nats.Msg) {
+	if c := s.cursor(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]); c != nil {
+		c.newLeader()
+	}
 }
 
 // NewSender implements [memstreamer.EventStreamer]. It does not ask the server.
@@ -176,12 +187,9 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, o
 	if name == "" {
 		return nil, errors.New("memstreamer/jetstream: NewReceiver: name is empty")
 	}
-	var o memstreamer.ReceiverOptions
-	for i, opt := range opts {
-		if opt == nil {
-			return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: option %d of %d is nil", i+1, len(opts))
-		}
-		opt(&o)
+	o, err := memstreamer.ResolveReceiverOptions(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: %w", err)
 	}
 	if s.ctx.Err() != nil {
 		return nil, memstreamer.ErrClosed
@@ -215,11 +223,50 @@ func (s *Streamer) Close() error {
 		c.lostPull() // with the inbox
 	}
 	if first {
-		// It fails only where the connection is closed, and with it this.
-		_ = s.sub.Unsubscribe()
+		s.unsubscribe()
 		s.conn.RemoveStatusListener(s.status)
 	}
 	s.stopped.Wait()
+	return nil
+}
+
+func (s *Streamer) unsubscribe() {
+	for _, sub := range s.subs {
+		// It fails only if the connection is closed, and sub with it.
+		_ = sub.Unsubscribe()
+	}
+}
+
+// Forget deletes the cursor of (topic, name) from the server, so that the name
+// starts anew. It returns nil if there is none, an error if a receiver of it is
+// open in this process, and [memstreamer.ErrClosed] after Close. Receivers of
+// other processes fail with an error that says that the cursor is gone, and so
+// do Acks of events received before. While the server is not available, Forget
+// tries again until ctx is done, or for half a minute.
+func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.ctx.Err() != nil {
+		return memstreamer.ErrClosed
+	}
+	key := consumerOf(topic, name)
+	s.mu.Lock()
+	c := s.cursors[key]
+	open := c != nil && c.receivers > 0
+	s.mu.Unlock()
+	if open {
+		return fmt.Errorf("memstreamer/jetstream: Forget: %q has an open receiver on %q: close it first", name, topic)
+	}
+	if c != nil {
+		c.fail(errCursorGone)
+	}
+
+	joined, stop := join(ctx, s.ctx)
+	defer stop()
+	if err := s.deleteConsumer(joined, topic, name); err != nil {
+		return fmt.Errorf("memstreamer/jetstream: Forget(%q, %q): %w", topic, name, s.cause(ctx, s.ctx, err))
+	}
 	return nil
 }
 
@@ -282,44 +329,27 @@ func (s *Streamer) cursor(consumer string) *cursor {
 	return s.cursors[consumer]
 }
 
-// giveBack has the server deliver d again, to whoever asks first. Where that
+// giveBack has the server deliver events again, to whoever asks first. Where that
 // fails, AckWait does it.
-func (s *Streamer) giveBack(d *delivery) {
-	if err := d.msg.Nak(); err != nil {
-		s.log.Debug("could not give an event back", "event", d.id, "error", err)
+func (s *Streamer) giveBack(events ...*delivery) {
+	for _, d := range events {
+		if err := s.tell(d.msg.Reply, nakBody); err != nil {
+			s.log.Debug("could not give an event back", "event", d.id, "error", err)
+		}
 	}
 }
 
-// persist calls f, which asks the server something that may be asked again,
-// until the server is available to answer or ctx is done. Each attempt has more
-// time than the one before, for a server that is not gone but slow.
-func (s *Streamer) persist(ctx context.Context, what string, first time.Duration, f func(context.Context) error) error {
-	for limit := first; ; limit = min(2*limit, maxPatience) {
-		attempt, cancel := context.WithTimeout(ctx, limit)
-		err := f(attempt)
-		retry := err != nil && unavailable(err)
-		if retry {
-			pause(attempt, retryDelay)
-		}
-		cancel()
-		switch {
-		case !retry:
-			return err
-		case ctx.Err() != nil:
-			return fmt.Errorf("the server is not available: %w", err)
-		}
-		s.log.Warn("the server is not available, trying again", "for", what, "error", err)
-	}
-}
+// tell sends body to the server, which does not answer.
+func (s *Streamer) tell(subject, body string) error { return s.ask(subject, "", body) }
 
-// pause waits for d, or until ctx is done.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+// ask sends body to the server, which answers on reply. It returns nil while the
+// connection is lost: the cursors look again once there is another.
+func (s *Streamer) ask(subject, reply, body string) error {
+	err := s.conn.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: []byte(body)})
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return nil
 	}
+	return err
 }
 
 // join returns a context that is done as soon as ctx or owner is, where owner
@@ -350,41 +380,4 @@ func (s *Streamer) cause(ctx, owner context.Context, err error) error {
 	default:
 		return fmt.Errorf("%w: %v", done, err)
 	}
-}
-
-// errNoLeader is an answer about a consumer from a server that does not lead it.
-var errNoLeader = errors.New("the consumer has no leader")
-
-// notFound tells whether err says that a stream or a consumer does not exist.
-func notFound(err error) bool {
-	var api *natsjs.APIError
-	return errors.As(err, &api) && api.Code == 404
-}
-
-// unavailable tells whether err is the server's state of a moment, which the
-// same call may not meet again.
-func unavailable(err error) bool {
-	var api *natsjs.APIError
-	if errors.As(err, &api) {
-		switch api.ErrorCode {
-		case natsjs.JSErrCodeJetStreamNotEnabled, natsjs.JSErrCodeJetStreamNotEnabledForAccount:
-			return false
-		}
-		const duplicateInProcess = 10158
-		return api.Code == 503 || api.ErrorCode == duplicateInProcess
-	}
-	for _, momentary := range []error{
-		context.DeadlineExceeded, // of one attempt
-		errNoLeader,
-		nats.ErrTimeout,
-		nats.ErrNoResponders,
-		nats.ErrDisconnected,
-		nats.ErrReconnectBufExceeded,
-		natsjs.ErrNoStreamResponse,
-	} {
-		if errors.Is(err, momentary) {
-			return true
-		}
-	}
-	return false
 }

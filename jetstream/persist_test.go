@@ -18,7 +18,7 @@ import (
 // attempt with that at once.
 func TestPersist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Streamer{log: slog.New(slog.DiscardHandler)}
+		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
 		const away = time.Hour
 		begin, attempts := time.Now(), 0
 		err := s.persist(t.Context(), "a test", patience, func(context.Context) error {
@@ -36,7 +36,7 @@ func TestPersist(t *testing.T) {
 // TestPersistSlowServer has a server that takes 10 s for each answer.
 func TestPersistSlowServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Streamer{log: slog.New(slog.DiscardHandler)}
+		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
 		slow := func(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
@@ -61,13 +61,19 @@ func TestUnavailable(t *testing.T) {
 	for _, err := range []error{
 		&natsjs.APIError{Code: 503, ErrorCode: 10008},
 		&natsjs.APIError{Code: 409, ErrorCode: 10158},
+		&natsjs.APIError{Code: 500, ErrorCode: 10049, Description: "error creating store for stream"},
+		&natsjs.APIError{Code: 503, ErrorCode: 10077, Description: "store is closed"},
 		context.DeadlineExceeded,
 		nats.ErrNoResponders,
 	} {
 		assert.True(t, unavailable(err), "%v", err)
 	}
 	for _, err := range []error{
+		nil,
 		natsjs.ErrJetStreamNotEnabled,
+		&natsjs.APIError{Code: 500, ErrorCode: 10049, Description: "invalid subject"},
+		&natsjs.APIError{Code: 503, ErrorCode: 10023, Description: "insufficient resources"},
+		&natsjs.APIError{Code: 503, ErrorCode: 10077, Description: "write: no space left on device"},
 		natsjs.ErrConsumerNotFound,
 		context.Canceled,
 		nats.ErrConnectionClosed,

@@ -21,9 +21,10 @@ type sender struct {
 }
 
 // Send implements [memstreamer.EventSender]. It returns nil once the server has
-// stored the event. While the server cannot be reached, or does not answer, it
-// asks again, until ctx is done or, at the latest, for 90 seconds; the server
-// knows such a repeat and stores the event once.
+// stored the event. While the server cannot be reached or does not answer, Send
+// repeats the request until ctx is done, or for 90 seconds at most. The server
+// recognizes a repeat and stores the event once. An event may be as large as the
+// server's max_payload, 1 MB by default; what is not UTF-8 takes a third more.
 func (s *sender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -55,18 +56,22 @@ func (s *sender) Close() error {
 	return nil
 }
 
-// publish appends a message, once however often it has to be sent.
+// publish appends a message once, however often it has to be sent.
 func (s *Streamer) publish(ctx context.Context, subject string, body []byte) error {
-	// The server knows the message's ID again for so long, counted from the
-	// first attempt to arrive. The last has to arrive within.
+	// The server recognizes a repeated message ID within the duplicate window,
+	// counted from the first attempt that arrives. The last one has to arrive
+	// before its end.
 	ctx, cancel := context.WithTimeout(ctx, s.opts.duplicates()*3/4)
 	defer cancel()
 	id := natsjs.WithMsgID(nuid.Next())
 	return s.persist(ctx, "a send", patience, func(ctx context.Context) error {
 		_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: body}, id, natsjs.WithRetryAttempts(0))
 		if errors.Is(err, natsjs.ErrNoStreamResponse) {
-			if _, gone := s.js.Stream(ctx, s.opts.stream); errors.Is(gone, natsjs.ErrStreamNotFound) {
+			switch _, gone := s.js.Stream(ctx, s.opts.stream); {
+			case errors.Is(gone, natsjs.ErrStreamNotFound):
 				return fmt.Errorf("stream %q was deleted: %w", s.opts.stream, gone)
+			case errors.Is(gone, nats.ErrNoResponders):
+				return gone
 			}
 		}
 		return err

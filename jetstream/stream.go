@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -63,26 +62,12 @@ func (s *Streamer) ensureStream(ctx context.Context) error {
 		return fmt.Errorf("stream %q: %w", want.Name, err)
 	}
 	info := stream.CachedInfo()
-	if err := checkLevel(info.Config.Metadata); err != nil {
-		return err
-	}
 	if differ := differences(info.Config, want); len(differ) > 0 {
 		return fmt.Errorf("stream %q exists with other settings: %s; change the options, or the stream with the nats command line",
 			want.Name, strings.Join(differ, ", "))
 	}
 	// A server on its own says that it leads a cluster without a name.
 	s.clustered = info.Cluster != nil && info.Cluster.Name != ""
-	return nil
-}
-
-// checkLevel refuses a server that cannot reset a consumer, by the API level
-// that a server notes in the metadata of a stream it tells about.
-func checkLevel(metadata map[string]string) error {
-	const needed = 4
-	level, err := strconv.Atoi(metadata["_nats.level"])
-	if err != nil || level < needed {
-		return fmt.Errorf("the server has JetStream API level %d, and level %d is needed: nats-server 2.14 or newer", level, needed)
-	}
 	return nil
 }
 
@@ -108,19 +93,6 @@ func differences(is, want natsjs.StreamConfig) []string {
 	compare("consumer inactivity", is.ConsumerLimits.InactiveThreshold, want.ConsumerLimits.InactiveThreshold)
 	compare("no ack", is.NoAck, false)
 	return differ
-}
-
-// pullSubject returns the subject of the API on which the consumer of that
-// name takes pull requests.
-func (s *Streamer) pullSubject(consumer string) string {
-	prefix := "$JS.API."
-	switch o := s.js.Options(); {
-	case o.Domain != "":
-		prefix = "$JS." + o.Domain + ".API."
-	case o.APIPrefix != "":
-		prefix = strings.TrimSuffix(o.APIPrefix, ".") + "."
-	}
-	return prefix + "CONSUMER.MSG.NEXT." + s.opts.stream + "." + consumer
 }
 
 // ensureConsumer returns the durable consumer that is the cursor of
@@ -178,4 +150,17 @@ func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, lates
 		consumer, err = s.js.UpdateConsumer(ctx, s.opts.stream, is)
 	}
 	return consumer, created, err
+}
+
+// deleteConsumer deletes the cursor of (topic, name) if there is one.
+func (s *Streamer) deleteConsumer(ctx context.Context, topic, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	err := s.persist(ctx, "a cursor", patience, func(ctx context.Context) error {
+		return s.js.DeleteConsumer(ctx, s.opts.stream, consumerOf(topic, name))
+	})
+	if errors.Is(err, natsjs.ErrConsumerNotFound) {
+		return nil
+	}
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +20,8 @@ import (
 // cluster is three servers of this process, joined over loopback.
 type cluster []*singleServer
 
-func startCluster(t testing.TB) cluster {
+// startCluster starts a cluster, after change has changed its servers' options.
+func startCluster(t testing.TB, change ...func(*server.Options)) cluster {
 	t.Helper()
 	const size = 3
 	var c cluster
@@ -28,6 +30,9 @@ func startCluster(t testing.TB) cluster {
 		o := serverOptions(t)
 		o.ServerName = fmt.Sprintf("server-%d", i+1)
 		o.Cluster = server.ClusterOpts{Name: "cluster", Host: o.Host, Port: freePort(t)}
+		for _, f := range change {
+			f(o)
+		}
 		routes = append(routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort(o.Host, strconv.Itoa(o.Cluster.Port))})
 		c = append(c, &singleServer{options: o})
 	}
@@ -43,13 +48,13 @@ func startCluster(t testing.TB) cluster {
 	return c
 }
 
-func (c cluster) connect(t testing.TB) natsjs.JetStream {
+func (c cluster) connect(t testing.TB, opts ...nats.Option) natsjs.JetStream {
 	t.Helper()
 	var urls []string
 	for _, s := range c {
 		urls = append(urls, s.url())
 	}
-	return connect(t, strings.Join(urls, ","))
+	return connect(t, strings.Join(urls, ","), opts...)
 }
 
 // leader returns the server that leads the one stream.

@@ -65,14 +65,21 @@ func (s *singleServer) address() string {
 
 func (s *singleServer) url() string { return "nats://" + s.address() }
 
-func connect(t testing.TB, url string) natsjs.JetStream {
+func connect(t testing.TB, url string, opts ...nats.Option) natsjs.JetStream {
 	t.Helper()
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	opts = append([]nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}, opts...)
+	conn, err := nats.Connect(url, opts...)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js, err := natsjs.New(conn)
 	require.NoError(t, err)
 	return js
+}
+
+// connectPatiently is connect to a server that may not listen yet.
+func connectPatiently(t testing.TB, url string) natsjs.JetStream {
+	t.Helper()
+	return connect(t, url, nats.RetryOnFailedConnect(true))
 }
 
 // freePort returns a port that nothing listens on, from below those that a

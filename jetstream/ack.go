@@ -1,0 +1,139 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+)
+
+// What an ack subject takes.
+const (
+	ackBody = "+ACK"
+	nakBody = "-NAK"
+)
+
+// ack commits d and waits for the server's confirmation.
+func (c *cursor) ack(d *delivery) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.streamer.opts.ackTimeout)
+	defer cancel()
+	err := c.confirm(ctx, d)
+	if err != nil {
+		return fmt.Errorf("memstreamer/jetstream: Ack of event %d: not confirmed: %w", d.id, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ackedLocked(d.id)
+	c.changedLocked()
+	return nil
+}
+
+// confirm sends the ack until the server answers. It does not answer while the
+// consumer has no leader, nor for an event that it does not know to be
+// delivered.
+func (c *cursor) confirm(ctx context.Context, d *delivery) error {
+	select {
+	case c.acking <- struct{}{}:
+		defer func() { <-c.acking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c.mu.Lock()
+	acked, ended := d.id <= c.acked, c.err
+	c.mu.Unlock()
+	if acked {
+		return nil
+	}
+	if errors.Is(ended, errCursorGone) {
+		// Another consumer of this name would take it for an ack of its own event.
+		return ended
+	}
+	s := c.streamer
+	repeated := false // an ack was sent, and not answered
+	return s.persist(ctx, "an ack", ackPatience, func(ctx context.Context) error {
+		if repeated {
+			if settled, err := c.settle(ctx, d); settled || err != nil {
+				return err
+			}
+		}
+		_, err := s.conn.RequestWithContext(ctx, d.msg.Reply, []byte(ackBody))
+		if errors.Is(err, nats.ErrNoResponders) {
+			if _, gone := c.where(ctx); errors.Is(gone, errCursorGone) {
+				return gone
+			}
+			return err
+		}
+		repeated = err != nil
+		return err
+	})
+}
+
+// settle reports whether d is acked, after an ack without an answer. A server
+// that was killed has forgotten its last deliveries, and answers no ack for them
+// until it has made them again: settle takes these, and acks them again.
+func (c *cursor) settle(ctx context.Context, d *delivery) (settled bool, err error) {
+	c.mu.Lock()
+	c.settling = d.id
+	c.mu.Unlock()
+	defer c.settled()
+	for {
+		info, err := c.where(ctx)
+		switch {
+		case err != nil:
+			return false, err
+		case int64(info.AckFloor.Stream) >= d.id:
+			return true, nil
+		case int64(info.Delivered.Stream) >= d.id:
+			return false, nil // and the next ack is answered
+		}
+		again, err := c.nextAgain(ctx)
+		if err != nil {
+			return false, err
+		}
+		if again == nil {
+			return false, nil
+		}
+		if err := c.streamer.tell(again.msg.Reply, ackBody); err != nil {
+			return false, err
+		}
+	}
+}
+
+// nextAgain returns the next event that the server delivers again, or nil if
+// there is none for a while.
+func (c *cursor) nextAgain(ctx context.Context) (*delivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, ackPatience)
+	defer cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for pulled := false; ctx.Err() == nil; {
+		switch {
+		case c.err != nil:
+			return nil, c.err
+		case c.again != nil:
+			again := c.again
+			c.again = nil
+			return again, nil
+		case c.asking || c.pulling:
+			c.waitUnlocking(ctx)
+		case pulled:
+			return nil, nil // it brought another event
+		default:
+			pulled = true
+			if err := c.askUnlocking(ctx, c.pull); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// settled ends what settle began. An event that came too late for it goes back.
+func (c *cursor) settled() {
+	c.mu.Lock()
+	c.settling = 0
+	late := c.unwantedLocked()
+	c.mu.Unlock()
+	c.streamer.giveBack(late...)
+}

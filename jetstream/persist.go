@@ -1,0 +1,172 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// openTimeout limits how long New and NewReceiver try, if their context does
+	// not.
+	openTimeout = 30 * time.Second
+	// retryDelay is the pause before a request is repeated that the server could
+	// not serve just then.
+	retryDelay = 100 * time.Millisecond
+	// ackPatience is the timeout of an ack's first attempt.
+	ackPatience = 250 * time.Millisecond
+	// patience is the timeout of another request's first attempt. It doubles up to
+	// maxPatience.
+	patience    = time.Second
+	maxPatience = 16 * time.Second
+	// stopPatience is how long a connected server may have no JetStream: one that
+	// stops closes its connections later than its JetStream.
+	stopPatience = 2 * time.Second
+)
+
+var (
+	// errNoLeader is an answer about a consumer from a server that does not lead it.
+	errNoLeader = errors.New("the consumer has no leader")
+	// errNoJetStream is returned where requests to JetStream reach nobody.
+	errNoJetStream = errors.New("there is no JetStream on the server: it was started without -js, " +
+		"or has switched JetStream off because its disk is full or its files cannot be written (its log says so), " +
+		"or this user may not publish to $JS.API.>")
+	// errNoRoom is returned where the server refuses for want of storage.
+	errNoRoom = errors.New("the server has no room: free its disk, raise its max_file_store or the account's limit, " +
+		"or have old events deleted with WithMaxAge or WithMaxBytes")
+)
+
+// persist calls f, which sends a request that may be repeated, until the server
+// can serve it or ctx is done. Each attempt has more time than the one before,
+// for a server that is slow.
+func (s *Streamer) persist(ctx context.Context, what string, first time.Duration, f func(context.Context) error) error {
+	var off time.Time // JetStream seems to be off since
+	for limit := first; ; limit = min(2*limit, maxPatience) {
+		attempt, cancel := context.WithTimeout(ctx, limit)
+		err := f(attempt)
+		retry := unavailable(err)
+		if retry {
+			pause(attempt, retryDelay)
+		}
+		cancel()
+		switch {
+		case noRoom(err):
+			return fmt.Errorf("%w: %w", errNoRoom, err)
+		case !retry:
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("the server is not available: %w", err)
+		case s.isOff():
+			return fmt.Errorf("%w: %w", errNoJetStream, err)
+		case !s.seemsOff(ctx, err):
+			off = time.Time{}
+		case off.IsZero():
+			off = time.Now()
+		case time.Since(off) >= stopPatience:
+			return fmt.Errorf("%w: %w", errNoJetStream, err)
+		}
+		s.log.Warn("the server is not available, trying again", "for", what, "error", err)
+	}
+}
+
+// isOff reports whether the one server had JetStream switched off when it was
+// connected to. In a cluster, others may have it.
+func (s *Streamer) isOff() bool {
+	on, _ := s.conn.ConnectedServerJetStream()
+	return !on && s.conn.IsConnected() && s.conn.ConnectedClusterName() == ""
+}
+
+// seemsOff reports whether a request failed with err because the one server has
+// switched JetStream off since.
+func (s *Streamer) seemsOff(ctx context.Context, err error) bool {
+	if !s.conn.IsConnected() || s.conn.ConnectedClusterName() != "" {
+		return false
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		// A server that has switched JetStream off keeps the API's subjects, and is
+		// silent there. Nobody has the stream's: this one it would have to refuse.
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		_, err = s.js.Publish(ctx, s.opts.stream+".none", nil, natsjs.WithExpectStream("none"), natsjs.WithRetryAttempts(0))
+	}
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, natsjs.ErrNoStreamResponse)
+}
+
+// pause waits for d, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// notFound reports whether err says that a stream or a consumer does not exist.
+func notFound(err error) bool {
+	api, ok := errors.AsType[*natsjs.APIError](err)
+	return ok && api.Code == 404
+}
+
+// Error codes of the server that nats.go has no names for.
+const (
+	errCodeAccountResources      natsjs.ErrorCode = 10002
+	errCodeInsufficientResources natsjs.ErrorCode = 10023
+	errCodeMemoryResources       natsjs.ErrorCode = 10028
+	errCodeStorageResources      natsjs.ErrorCode = 10047
+	errCodeStreamCreate          natsjs.ErrorCode = 10049
+	errCodeDuplicateInProcess    natsjs.ErrorCode = 10158
+)
+
+// noRoom reports whether err says that storage is used up.
+func noRoom(err error) bool {
+	api, ok := errors.AsType[*natsjs.APIError](err)
+	if !ok {
+		return false
+	}
+	switch api.ErrorCode {
+	case errCodeAccountResources, errCodeInsufficientResources, errCodeMemoryResources, errCodeStorageResources:
+		return true
+	}
+	return strings.Contains(api.Description, "no space left")
+}
+
+// unavailable reports whether err is a passing state of the server, so that the
+// same request may succeed later.
+func unavailable(err error) bool {
+	if noRoom(err) {
+		return false
+	}
+	if api, ok := errors.AsType[*natsjs.APIError](err); ok {
+		switch api.ErrorCode {
+		case natsjs.JSErrCodeJetStreamNotEnabled, natsjs.JSErrCodeJetStreamNotEnabledForAccount:
+			return false
+		case errCodeDuplicateInProcess:
+			return true
+		case errCodeStreamCreate:
+			// A server that deletes its last stream removes the account's directory
+			// some time later, and fails to create a stream in that moment.
+			return strings.Contains(api.Description, "error creating store")
+		}
+		return api.Code == 503
+	}
+	for _, momentary := range []error{
+		context.DeadlineExceeded, // of one attempt
+		errNoLeader,
+		nats.ErrTimeout,
+		nats.ErrNoResponders,
+		nats.ErrDisconnected,
+		nats.ErrReconnectBufExceeded,
+		natsjs.ErrNoStreamResponse,
+	} {
+		if errors.Is(err, momentary) {
+			return true
+		}
+	}
+	return false
+}

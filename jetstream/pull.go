@@ -1,0 +1,125 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// pullHeartbeat is how often the server says that it still has a pull
+	// request. One that is silent for twice as long is taken for lost.
+	pullHeartbeat = 5 * time.Second
+	// pullExpiry ends a pull request that nobody waits for any more.
+	pullExpiry = 2 * time.Minute
+)
+
+// pullSubject returns the subject of the API on which the consumer of that
+// name takes pull requests.
+func (s *Streamer) pullSubject(consumer string) string {
+	prefix := "$JS.API."
+	switch o := s.js.Options(); {
+	case o.Domain != "":
+		prefix = "$JS." + o.Domain + ".API."
+	case o.APIPrefix != "":
+		prefix = strings.TrimSuffix(o.APIPrefix, ".") + "."
+	}
+	return prefix + "CONSUMER.MSG.NEXT." + s.opts.stream + "." + consumer
+}
+
+// pull asks the server for the next event.
+func (c *cursor) pull(context.Context) error {
+	c.mu.Lock()
+	c.pulls++
+	c.pulling, c.pulled = true, c.calls
+	reply := c.streamer.inbox + "." + c.name + "." + strconv.FormatUint(c.pulls, 10)
+	c.silence.Reset(2 * pullHeartbeat)
+	c.mu.Unlock()
+	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullExpiry, pullHeartbeat)
+	return c.streamer.ask(c.streamer.pullSubject(c.name), reply, request)
+}
+
+// deliver takes an event from the server.
+func (c *cursor) deliver(d *delivery) {
+	c.mu.Lock()
+	c.pulling = false
+	c.silence.Stop()
+	wanted := c.waiting > 0
+	switch {
+	case d.id <= max(c.acked, c.settling):
+		// The server has forgotten an ack, or this is an event of another stream:
+		// check finds out.
+		if wanted = wanted || c.settling > 0; wanted {
+			c.again, c.unsure = d, true
+		}
+	case c.held != nil && c.held.id == d.id:
+		// Another copy, after AckWait or a takeover.
+		wanted = true
+	case wanted:
+		// One event is out at a time: what was held is acked elsewhere.
+		d.current = c.pulled
+		c.held = d
+	default:
+		c.held = nil
+	}
+	c.changedLocked()
+	c.mu.Unlock()
+
+	if !wanted {
+		c.streamer.giveBack(d)
+	}
+	c.streamer.dropUnused(c)
+}
+
+// pullStatus takes what the server has to say about a pull request.
+func (c *cursor) pullStatus(pull string, h nats.Header) {
+	status, description := h.Get("Status"), h.Get("Description")
+	if status == "400" || status == "409" && strings.HasPrefix(description, "Exceeded") {
+		c.fail(fmt.Errorf("the server refuses pull requests: %s %s", status, description))
+		return
+	}
+	c.mu.Lock()
+	if !c.pulling || pull != strconv.FormatUint(c.pulls, 10) {
+		c.mu.Unlock()
+		return
+	}
+	switch status {
+	case "100": // a heartbeat
+		c.silence.Reset(2 * pullHeartbeat)
+	case "408": // it expired
+		c.pulling = false
+		c.silence.Stop()
+		c.changedLocked()
+	default:
+		// The consumer changed its leader, has none at the moment, or is gone.
+		c.streamer.log.Info("pull request ended", "consumer", c.name, "status", status, "description", description)
+		c.silence.Reset(retryDelay)
+	}
+	c.mu.Unlock()
+	c.streamer.dropUnused(c)
+}
+
+// newLeader takes note that another server leads the consumer. It does not have
+// the pull request, and may not be ready for the next one yet.
+func (c *cursor) newLeader() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pulling {
+		c.silence.Reset(retryDelay)
+	}
+}
+
+// lostPull gives up the pull request. An event may have been lost with it.
+func (c *cursor) lostPull() {
+	c.mu.Lock()
+	c.pulling = false
+	c.unsure = true
+	c.silence.Stop()
+	c.changedLocked()
+	c.mu.Unlock()
+	c.streamer.dropUnused(c)
+}

@@ -1,0 +1,80 @@
+package robustness_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const noJetStream = "there is no JetStream on the server"
+
+// A server without JetStream is told from one that is not available.
+func TestNoJetStream(t *testing.T) {
+	o := serverOptions(t)
+	o.JetStream = false
+	srv := &singleServer{options: o}
+	require.NoError(t, srv.start())
+	t.Cleanup(srv.stop)
+	js := connect(t, srv.url())
+	require.ErrorContains(t, within(t, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), soonest)
+		defer cancel()
+		_, err := jetstream.New(ctx, js)
+		return err
+	}), noJetStream)
+}
+
+// A server switches its JetStream off when its disk is full.
+func TestJetStreamSwitchedOff(t *testing.T) {
+	srv := startServer(t)
+	s := newStreamer(t, connect(t, srv.url()))
+	send(t, s, "topic", "1")
+	r := newReceiver(t, s, "topic", "name")
+	ack := recv(t, r, "1")
+	idle := newReceiver(t, s, "topic", "idle")
+	snd, err := s.NewSender(t.Context(), "topic")
+	require.NoError(t, err)
+	require.NoError(t, srv.running.ShutdownJetStream())
+	for what, call := range map[string]func(context.Context) error{
+		"Send": func(ctx context.Context) error { return snd.Send(ctx, "2", 1, nil) },
+		"Recv": func(ctx context.Context) error {
+			_, _, err := idle.Recv(ctx)
+			return err
+		},
+		"Ack": func(context.Context) error { return ack() },
+		"NewReceiver": func(ctx context.Context) error {
+			_, err := s.NewReceiver(ctx, "topic", "another")
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), soonest)
+			defer cancel()
+			assert.ErrorContains(t, within(t, func() error { return call(ctx) }), noJetStream)
+		})
+	}
+}
+
+// A server refuses what exceeds the storage that it may use.
+func TestNoRoom(t *testing.T) {
+	o := serverOptions(t)
+	o.JetStreamMaxStore = 1 << 20
+	srv := &singleServer{options: o}
+	require.NoError(t, srv.start())
+	t.Cleanup(srv.stop)
+	s := newStreamer(t, connect(t, srv.url()))
+	snd, err := s.NewSender(t.Context(), "topic")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	for err == nil {
+		err = snd.Send(ctx, strings.Repeat("x", 100_000), 1, nil)
+	}
+	require.ErrorContains(t, err, "the server has no room: free its disk, raise its max_file_store")
+	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), strings.Repeat("x", 100_000))())
+}
