@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,16 +58,29 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 				return err
 			}
 		}
+		written := c.writeDown(ctx, d)
 		_, err := s.conn.RequestWithContext(ctx, d.msg.Reply, []byte(ackBody))
 		if errors.Is(err, nats.ErrNoResponders) {
 			if _, gone := c.where(ctx); errors.Is(gone, errCursorGone) {
-				return gone
+				err = gone
 			}
-			return err
+		} else {
+			repeated = err != nil
 		}
-		repeated = err != nil
-		return err
+		return cmp.Or(err, <-written)
 	})
+}
+
+// writeDown writes the ack of d down, if that is asked for. The channel that it
+// returns has the outcome.
+func (c *cursor) writeDown(ctx context.Context, d *delivery) <-chan error {
+	done := make(chan error, 1)
+	if c.streamer.acks == nil {
+		done <- nil
+		return done
+	}
+	go func() { done <- c.streamer.acks.write(ctx, c, d.id) }()
+	return done
 }
 
 // settle reports whether d is acked, after an ack without an answer. A server
@@ -86,6 +100,12 @@ func (c *cursor) settle(ctx context.Context, d *delivery) (settled bool, err err
 			return true, nil
 		case int64(info.Delivered.Stream) >= d.id:
 			return false, nil // and the next ack is answered
+		}
+		if info.NumAckPending > 0 {
+			// It comes before d, and was acked before d was delivered.
+			if err := c.streamer.tell(c.ackSubject(info.Delivered), ackBody); err != nil {
+				return false, err
+			}
 		}
 		again, err := c.nextAgain(ctx)
 		if err != nil {

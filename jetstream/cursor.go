@@ -61,6 +61,8 @@ type cursor struct {
 	settling int64     // the event that settle works on, or 0
 	again    *delivery // an event that came although it is acked
 	unsure   bool      // the server may have delivered an event that did not arrive
+
+	reconnects uint64 // of the connection, when the last event came
 }
 
 // openCursor returns the cursor of (topic, name) with one receiver more.
@@ -81,7 +83,8 @@ func (s *Streamer) openCursor(ctx context.Context, topic, name string, latest bo
 		acking:   make(chan struct{}, 1),
 		changed:  make(chan struct{}),
 		// Another process may have left with an event.
-		unsure: !isNew,
+		unsure:     !isNew,
+		reconnects: s.conn.Stats().Reconnects,
 	}
 	c.silence = time.AfterFunc(2*pullHeartbeat, c.lostPull)
 	c.silence.Stop()
@@ -219,11 +222,17 @@ func (c *cursor) changedLocked() {
 func (c *cursor) check(ctx context.Context) error {
 	c.mu.Lock()
 	call, held, again := c.calls, c.held, c.again
+	// A server that was killed may have forgotten acks.
+	read := c.streamer.acks != nil && c.unsure && again == nil
 	c.mu.Unlock()
 
 	var info *natsjs.ConsumerInfo
+	var record int64
 	err := c.streamer.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
 		info, err = c.where(ctx)
+		if err == nil && read {
+			record, err = c.streamer.acks.read(ctx, c)
+		}
 		return err
 	})
 	if err != nil {
@@ -232,7 +241,7 @@ func (c *cursor) check(ctx context.Context) error {
 
 	out := info.NumAckPending > 0 // an event is delivered, and not acked
 	c.mu.Lock()
-	c.ackedLocked(int64(info.AckFloor.Stream))
+	c.ackedLocked(max(int64(info.AckFloor.Stream), record))
 	if again != nil && c.again == again {
 		// Its ack was confirmed, and the server was killed before it wrote it down.
 		c.again, c.unsure = nil, false

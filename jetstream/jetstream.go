@@ -32,6 +32,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,9 +55,9 @@ type Streamer struct {
 	conn *nats.Conn
 	opts options
 	log  *slog.Logger
-	// clustered tells that a server may answer for a consumer that it does not
-	// lead.
+	// clustered is set if a server may answer for a consumer that it does not lead.
 	clustered bool
+	acks      *ackRecords // nil without WithExactAcks
 
 	// ctx ends when the streamer is closed.
 	ctx   context.Context
@@ -69,8 +71,10 @@ type Streamer struct {
 	status  chan nats.Status
 	stopped sync.WaitGroup
 
-	mu      sync.Mutex
-	cursors map[string]*cursor // by consumer name; those in use
+	mu         sync.Mutex
+	cursors    map[string]*cursor // by consumer name; those in use
+	connected  context.Context    // ends when the connection is replaced by another
+	disconnect context.CancelFunc
 }
 
 // New returns a streamer on js. It makes the stream where there is none, and
@@ -103,7 +107,8 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 		cursors: make(map[string]*cursor),
 	}
 	s.ctx, s.close = context.WithCancel(context.Background())
-	if err := s.ensureStream(ctx); err != nil {
+	s.reconnected()
+	if err := s.ensureStreams(ctx); err != nil {
 		err = s.cause(ctx, s.ctx, err)
 		s.close()
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
@@ -121,11 +126,11 @@ func (s *Streamer) open() error {
 	if err := s.subscribe(s.inbox+".>", s.deliver); err != nil {
 		return err
 	}
-	if s.clustered {
-		// A new leader has no pull request, and does not say so. Where this user may
-		// not subscribe to its advisory, the missing heartbeats tell.
-		err := s.subscribe("$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."+s.opts.stream+".*", s.newLeader)
-		if err != nil {
+	// What has another leader, or is gone or made anew, has lost the pull requests
+	// and may not say so. Where this user may not subscribe to advisories, the
+	// missing heartbeats tell.
+	for _, what := range []string{"CONSUMER.LEADER_ELECTED.%s.*", "CONSUMER.DELETED.%s.*", "STREAM.DELETED.%s", "STREAM.CREATED.%s"} {
+		if err := s.subscribe("$JS.EVENT.ADVISORY."+fmt.Sprintf(what, s.opts.stream), s.advise); err != nil {
 			return err
 		}
 	}
@@ -151,10 +156,16 @@ func (s *Streamer) subscribe(subject string, f nats.MsgHandler) error {
 	return nil
 }
 
-// newLeader takes the advisory that a consumer has another leader.
-func (s *Streamer) newLeader(m *nats.Msg) {
-	if c := s.cursor(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]); c != nil {
-		c.newLeader()
+// advise takes an advisory about a consumer, or about the stream and so about all
+// of them.
+func (s *Streamer) advise(m *nats.Msg) {
+	name := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+	if name == s.opts.stream {
+		for _, c := range s.allCursors() {
+			c.doubtPull()
+		}
+	} else if c := s.cursor(name); c != nil {
+		c.doubtPull()
 	}
 }
 
@@ -270,28 +281,52 @@ func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	return nil
 }
 
-// watchConnection tells the cursors of what they cannot see: a pull request
-// does not survive its connection, and a delivery may have been lost with it.
+// watchConnection tells the cursors and the requests under way of what they
+// cannot see: a pull request does not survive its connection, and a delivery or
+// an answer may have been lost with it.
 func (s *Streamer) watchConnection() {
 	for status := range s.status {
-		s.mu.Lock()
-		cursors := make([]*cursor, 0, len(s.cursors))
-		for _, c := range s.cursors {
-			cursors = append(cursors, c)
-		}
-		s.mu.Unlock()
 		s.log.Info("connection status changed", "status", status.String())
-		for _, c := range cursors {
-			if status == nats.CLOSED {
+		closed := status == nats.CLOSED
+		if !closed {
+			s.reconnected()
+		}
+		for _, c := range s.allCursors() {
+			if closed {
 				c.fail(nats.ErrConnectionClosed)
 			} else {
 				c.lostPull()
 			}
 		}
-		if status == nats.CLOSED {
+		if closed {
 			return
 		}
 	}
+}
+
+// reconnected ends the requests that were under way on the connection before.
+func (s *Streamer) reconnected() {
+	connected, disconnect := context.WithCancel(context.Background())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.disconnect != nil {
+		s.disconnect()
+	}
+	s.connected, s.disconnect = connected, disconnect
+}
+
+// connection returns a context that ends when another connection replaces the
+// present one.
+func (s *Streamer) connection() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connected
+}
+
+func (s *Streamer) allCursors() []*cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.cursors))
 }
 
 // deliver takes what the server sends in answer to pull requests: an event, or

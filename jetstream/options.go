@@ -22,6 +22,7 @@ type options struct {
 	maxMsgs    int64
 	inactivity time.Duration
 	ackTimeout time.Duration
+	exactAcks  bool
 	logger     *slog.Logger
 }
 
@@ -119,6 +120,24 @@ func WithAckTimeout(d time.Duration) Option {
 			return fmt.Errorf("WithAckTimeout: %v is not positive", d)
 		}
 		o.ackTimeout = d
+		return nil
+	}
+}
+
+// WithExactAcks has an acked event never come again after its server was killed.
+// A server writes its cursors to disk ten times a second, and one that ends by
+// kill -9 or a panic forgets the acks of the last tenth. It stores a message at
+// once: with this option each Ack also publishes the event's ID to a second
+// stream, named like the first with _ACKS appended, and a receiver that is opened
+// passes over what was acked.
+//
+// It costs a message for each Ack, sent along with the ack, and keeps one small
+// message for each cursor until [Streamer.Forget] or [WithConsumerInactivity]
+// removes it. All processes that use the stream have to set it. It does not cover
+// a loss of power, unless the server syncs each message to disk.
+func WithExactAcks() Option {
+	return func(o *options) error {
+		o.exactAcks = true
 		return nil
 	}
 }

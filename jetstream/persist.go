@@ -42,17 +42,26 @@ var (
 )
 
 // persist calls f, which sends a request that may be repeated, until the server
-// can serve it or ctx is done. Each attempt has more time than the one before,
-// for a server that is slow.
+// can serve it or ctx is done. An attempt ends with the connection, and one that
+// runs out of time has the next take twice as long, for a server that is slow.
 func (s *Streamer) persist(ctx context.Context, what string, first time.Duration, f func(context.Context) error) error {
 	var off time.Time // JetStream seems to be off since
-	for limit := first; ; limit = min(2*limit, maxPatience) {
+	for limit := first; ; {
 		attempt, cancel := context.WithTimeout(ctx, limit)
+		unlink := context.AfterFunc(s.connection(), cancel)
 		err := f(attempt)
-		retry := unavailable(err)
+		lost := errors.Is(err, context.Canceled) && ctx.Err() == nil // with the connection
+		retry := unavailable(err) || lost
 		if retry {
 			pause(attempt, retryDelay)
 		}
+		switch {
+		case lost:
+			limit = first
+		case errors.Is(attempt.Err(), context.DeadlineExceeded):
+			limit = min(2*limit, maxPatience)
+		}
+		unlink()
 		cancel()
 		switch {
 		case noRoom(err):

@@ -19,6 +19,7 @@ import (
 func TestPersist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
+		s.reconnected()
 		const away = time.Hour
 		begin, attempts := time.Now(), 0
 		err := s.persist(t.Context(), "a test", patience, func(context.Context) error {
@@ -37,6 +38,7 @@ func TestPersist(t *testing.T) {
 func TestPersistSlowServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
+		s.reconnected()
 		slow := func(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
@@ -81,4 +83,28 @@ func TestUnavailable(t *testing.T) {
 	} {
 		assert.False(t, unavailable(err), "%v", err)
 	}
+}
+
+// TestPersistReconnect has a request lost with its connection, after many that
+// were slow. It is sent again on the next connection at once.
+func TestPersistReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
+		s.reconnected()
+		attempts := 0
+		var lost time.Time
+		err := s.persist(t.Context(), "a test", patience, func(ctx context.Context) error {
+			if attempts++; attempts == 10 {
+				return nil
+			}
+			if attempts == 9 {
+				lost = time.Now()
+				s.reconnected()
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(lost))
+	})
 }

@@ -45,6 +45,7 @@ func (c *cursor) pull(context.Context) error {
 
 // deliver takes an event from the server.
 func (c *cursor) deliver(d *delivery) {
+	reconnects := c.streamer.conn.Stats().Reconnects
 	c.mu.Lock()
 	c.pulling = false
 	c.silence.Stop()
@@ -61,8 +62,14 @@ func (c *cursor) deliver(d *delivery) {
 		wanted = true
 	case wanted:
 		// One event is out at a time: what was held is acked elsewhere.
-		d.current = c.pulled
 		c.held = d
+		if reconnects == c.reconnects {
+			d.current = c.pulled
+		} else {
+			// The server may be another than the one that was asked, and have
+			// forgotten acks.
+			c.reconnects, c.unsure = reconnects, true
+		}
 	default:
 		c.held = nil
 	}
@@ -103,9 +110,9 @@ func (c *cursor) pullStatus(pull string, h nats.Header) {
 	c.streamer.dropUnused(c)
 }
 
-// newLeader takes note that another server leads the consumer. It does not have
-// the pull request, and may not be ready for the next one yet.
-func (c *cursor) newLeader() {
+// doubtPull gives the pull request up soon. A new leader may not be ready for the
+// next one yet.
+func (c *cursor) doubtPull() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pulling {

@@ -61,7 +61,7 @@ func (s *Streamer) publish(ctx context.Context, subject string, body []byte) err
 	// The server recognizes a repeated message ID within the duplicate window,
 	// counted from the first attempt that arrives. The last one has to arrive
 	// before its end.
-	ctx, cancel := context.WithTimeout(ctx, s.opts.duplicates()*3/4)
+	ctx, cancel := context.WithTimeout(ctx, duplicates(s.opts.maxAge)*3/4)
 	defer cancel()
 	id := natsjs.WithMsgID(nuid.Next())
 	return s.persist(ctx, "a send", patience, func(ctx context.Context) error {

@@ -25,29 +25,45 @@ func (o options) streamConfig() natsjs.StreamConfig {
 		MaxBytes:          o.maxBytes,
 		MaxMsgs:           o.maxMsgs,
 		MaxMsgsPerSubject: -1,
-		Duplicates:        o.duplicates(),
+		Duplicates:        duplicates(o.maxAge),
 		ConsumerLimits:    natsjs.StreamConsumerLimits{InactiveThreshold: o.inactivity},
 	}
 }
 
-// duplicates is how long the stream knows the ID of a message again. Within it
-// a Send of unknown outcome is safe to repeat. It cannot exceed the max age.
-func (o options) duplicates() time.Duration {
+// duplicates returns how long a stream recognizes a repeated message ID. Within
+// that time a Send of unknown outcome is safe to repeat. It cannot exceed the max
+// age.
+func duplicates(maxAge time.Duration) time.Duration {
 	const window = 2 * time.Minute
-	if o.maxAge > 0 {
-		return min(window, o.maxAge)
+	if maxAge > 0 {
+		return min(window, maxAge)
 	}
 	return window
 }
 
-// ensureStream makes the stream where there is none. One that is there has to
-// be as the options say.
-func (s *Streamer) ensureStream(ctx context.Context) error {
-	want := s.opts.streamConfig()
+// ensureStreams makes the streams that are missing.
+func (s *Streamer) ensureStreams(ctx context.Context) error {
+	stream, err := s.ensureStream(ctx, s.opts.streamConfig())
+	if err != nil {
+		return err
+	}
+	// A server on its own says that it leads a cluster without a name.
+	cluster := stream.CachedInfo().Cluster
+	s.clustered = cluster != nil && cluster.Name != ""
+	if !s.opts.exactAcks {
+		return nil
+	}
+	stream, err = s.ensureStream(ctx, s.opts.ackConfig())
+	s.acks = &ackRecords{js: s.js, stream: stream, name: s.opts.ackConfig().Name}
+	return err
+}
+
+// ensureStream returns the stream want, made if there is none. One that exists
+// has to be as the options say.
+func (s *Streamer) ensureStream(ctx context.Context, want natsjs.StreamConfig) (stream natsjs.Stream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	var stream natsjs.Stream
-	err := s.persist(ctx, "the stream", patience, func(ctx context.Context) (err error) {
+	err = s.persist(ctx, "the stream", patience, func(ctx context.Context) (err error) {
 		stream, err = s.js.Stream(ctx, want.Name)
 		if errors.Is(err, natsjs.ErrStreamNotFound) {
 			stream, err = s.js.CreateStream(ctx, want)
@@ -59,19 +75,16 @@ func (s *Streamer) ensureStream(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("stream %q: %w", want.Name, err)
+		return nil, fmt.Errorf("stream %q: %w", want.Name, err)
 	}
-	info := stream.CachedInfo()
-	if differ := differences(info.Config, want); len(differ) > 0 {
-		return fmt.Errorf("stream %q exists with other settings: %s; change the options, or the stream with the nats command line",
+	if differ := differences(stream.CachedInfo().Config, want); len(differ) > 0 {
+		return nil, fmt.Errorf("stream %q exists with other settings: %s; change the options, or the stream with the nats command line",
 			want.Name, strings.Join(differ, ", "))
 	}
-	// A server on its own says that it leads a cluster without a name.
-	s.clustered = info.Cluster != nil && info.Cluster.Name != ""
-	return nil
+	return stream, nil
 }
 
-// differences names what the contract or the options ask for otherwise.
+// differences names each setting of a stream that is not as wanted.
 func differences(is, want natsjs.StreamConfig) []string {
 	var differ []string
 	compare := func(name string, is, want any) {
@@ -156,11 +169,15 @@ func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, lates
 func (s *Streamer) deleteConsumer(ctx context.Context, topic, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	err := s.persist(ctx, "a cursor", patience, func(ctx context.Context) error {
-		return s.js.DeleteConsumer(ctx, s.opts.stream, consumerOf(topic, name))
+	key := consumerOf(topic, name)
+	return s.persist(ctx, "a cursor", patience, func(ctx context.Context) error {
+		err := s.js.DeleteConsumer(ctx, s.opts.stream, key)
+		if errors.Is(err, natsjs.ErrConsumerNotFound) {
+			err = nil
+		}
+		if err == nil && s.acks != nil {
+			err = s.acks.forget(ctx, key)
+		}
+		return err
 	})
-	if errors.Is(err, natsjs.ErrConsumerNotFound) {
-		return nil
-	}
-	return err
 }

@@ -55,6 +55,28 @@ func TestAckOfForgottenDelivery(t *testing.T) {
 	recv(t, r, "4")
 }
 
+// The server may have forgotten an ack and not its delivery. To it the event is
+// out, and nobody has it.
+func TestAckOfForgottenDeliveryBehindAnother(t *testing.T) {
+	js := startEmbedded(t)
+	s := newStreamer(t, js)
+	send(t, s, "topic", "1", "2", "3", "4")
+	r := newReceiver(t, s, "topic", "name")
+	require.NoError(t, recv(t, r, "1")())
+	require.NoError(t, recv(t, r, "2")())
+	ack := recv(t, r, "3")
+	_, err := js.ResetConsumerToSequence(t.Context(), streamName, consumer(t, js).Name, 1)
+	require.NoError(t, err)
+	c, err := js.Consumer(t.Context(), streamName, consumer(t, js).Name)
+	require.NoError(t, err)
+	msg, err := c.Next()
+	require.NoError(t, err)
+	require.Contains(t, string(msg.Data()), `"1"`)
+	require.NoError(t, within(t, ack))
+	assert.EqualValues(t, 3, consumer(t, js).AckFloor.Stream)
+	recv(t, r, "4")
+}
+
 // The event whose delivery the server forgot may be gone by then.
 func TestAckOfForgottenEvent(t *testing.T) {
 	js := startEmbedded(t)

@@ -3,6 +3,7 @@ package robustness_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,10 +44,11 @@ func TestTakeoverGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	taken := make(chan struct{})
+	note := sync.OnceFunc(func() { close(taken) })
 	sub, err := js.Conn().Subscribe("$JS.ACK.>", func(m *nats.Msg) {
 		if string(m.Data) == "-NAK" {
 			cancel()
-			close(taken)
+			note()
 		}
 	})
 	require.NoError(t, err)

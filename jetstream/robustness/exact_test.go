@@ -1,0 +1,89 @@
+package robustness_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/memstreamer/memstreamer/jetstream"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestExactAcks kills a server right after acks, again and again. None of the
+// events comes again, to processes that have seen none of them.
+func TestExactAcks(t *testing.T) {
+	const (
+		kills  = 5
+		events = 200 // before each
+	)
+	srv := startChild(t)
+	js := connectPatiently(t, srv.url())
+	s := newStreamer(t, js, jetstream.WithExactAcks())
+	var names []string
+	for n := range (kills + 1) * events {
+		names = append(names, fmt.Sprint(n))
+	}
+	send(t, s, "topic", names...)
+	forgotten := uint64(0)
+	for range kills {
+		r := newReceiver(t, s, "topic", "name")
+		for _, name := range names[:events] {
+			require.NoError(t, recv(t, r, name)())
+		}
+		names = names[events:]
+		require.NoError(t, srv.kill())
+		require.NoError(t, s.Close())
+		require.NoError(t, srv.start())
+		s = newStreamer(t, js, jetstream.WithExactAcks())
+		floor := consumer(t, js).AckFloor.Stream
+		forgotten += uint64((kills+1)*events-len(names)) - floor
+	}
+	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), names[0])())
+	assert.NotZero(t, forgotten, "the server forgot no ack, so that this shows nothing")
+	t.Logf("the server forgot %d of %d acks", forgotten, kills*events)
+}
+
+// The record of an ack goes with its cursor.
+func TestExactAcksForget(t *testing.T) {
+	js := startEmbedded(t)
+	s := newStreamer(t, js, jetstream.WithExactAcks())
+	send(t, s, "topic", "1", "2")
+	r := newReceiver(t, s, "topic", "name")
+	require.NoError(t, recv(t, r, "1")())
+	require.NoError(t, r.Close())
+	records := func() uint64 {
+		stream, err := js.Stream(t.Context(), streamName+"_ACKS")
+		require.NoError(t, err)
+		return stream.CachedInfo().State.Msgs
+	}
+	require.EqualValues(t, 1, records())
+	require.NoError(t, s.Forget(t.Context(), "topic", "name"))
+	require.Zero(t, records())
+
+	r = newReceiver(t, s, "topic", "name")
+	require.NoError(t, recv(t, r, "1")())
+	require.NoError(t, recv(t, r, "2")())
+	require.EqualValues(t, 1, records(), "one is kept")
+	// Somebody else deletes the consumer.
+	require.NoError(t, js.DeleteConsumer(t.Context(), streamName, consumer(t, js).Name))
+	other := newStreamer(t, js, jetstream.WithExactAcks())
+	newReceiver(t, other, "topic", "name")
+	third := newStreamer(t, js, jetstream.WithExactAcks())
+	recv(t, newReceiver(t, third, "topic", "name"), "1")
+}
+
+func TestExactAcksExpire(t *testing.T) {
+	js := startEmbedded(t)
+	s := newStreamer(t, js, jetstream.WithExactAcks(), jetstream.WithConsumerInactivity(200*time.Millisecond), jetstream.WithStorage(natsjs.MemoryStorage))
+	send(t, s, "topic", "1")
+	r := newReceiver(t, s, "topic", "name")
+	require.NoError(t, recv(t, r, "1")())
+	require.NoError(t, r.Close())
+	require.Eventually(t, func() bool {
+		stream, err := js.Stream(t.Context(), streamName+"_ACKS")
+		require.NoError(t, err)
+		return stream.CachedInfo().State.Msgs == 0
+	}, patience, 10*time.Millisecond)
+}
