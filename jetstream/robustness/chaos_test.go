@@ -53,9 +53,11 @@ func TestChaos(t *testing.T) {
 		w.run(t)
 	})
 	t.Run("anew", func(t *testing.T) {
-		// The stream is deleted and made anew, after each of its events was acked.
+		// The stream goes with its server's memory, after each of its events was
+		// acked, and is made anew.
 		srv := startServer(t)
-		w := newWorld(t, func() natsjs.JetStream { return connect(t, srv.url()) })
+		inMemory := jetstream.WithStorage(natsjs.MemoryStorage)
+		w := newWorld(t, func() natsjs.JetStream { return connect(t, srv.url()) }, inMemory)
 		w.work(t, func() error {
 			for ends := time.Now().Add(*chaosTime); time.Now().Before(ends); {
 				if err := w.sendAll(t.Context(), 20); err != nil {
@@ -64,13 +66,14 @@ func TestChaos(t *testing.T) {
 				if err := w.drain(); err != nil {
 					return err
 				}
-				if err := w.operator.DeleteStream(t.Context(), streamName); err != nil {
+				srv.stop()
+				if err := srv.start(); err != nil {
 					return err
 				}
 				for _, j := range w.judges {
 					j.anew()
 				}
-				again, err := jetstream.New(t.Context(), w.operator)
+				again, err := jetstream.New(t.Context(), w.operator, inMemory)
 				if err != nil {
 					return err
 				}
