@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // config is what the flags say.
@@ -26,7 +27,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&c.streamer, "streamer", "embedded", "keep events in a server inside the process, embedded, or in one elsewhere, nats")
 	flags.StringVar(&c.dir, "dir", "fulfilment-data", "keep the orders, and the embedded server's events, in `DIR`")
-	flags.StringVar(&c.nats, "nats", "", "`URL` of the server for -streamer nats, such as nats://localhost:4222")
+	flags.StringVar(&c.nats, "nats", "", "`URL` of the server for -streamer nats, such as nats://127.0.0.1:4222")
 	flags.StringVar(&c.stream, "stream", "FULFILMENT", "`NAME` of the JetStream stream")
 	flags.IntVar(&c.replicas, "replicas", 1, "keep events on `N` servers of a cluster, for -streamer nats")
 	flags.StringVar(&c.in, "in", "", "read orders as JSON lines from `FILE` (default the embedded sample)")
@@ -40,6 +41,8 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 		err = fmt.Errorf("unexpected argument %q: orders are read from -in FILE", flags.Arg(0))
 	case c.streamer != "embedded" && c.streamer != "nats":
 		err = fmt.Errorf("-streamer must be embedded or nats, not %q", c.streamer)
+	case c.stream == "" || strings.ContainsAny(c.stream, " \t\r\n\f.*>/\\"):
+		err = fmt.Errorf("-stream must be the name of a stream, without spaces and . * > / \\, not %q", c.stream)
 	case c.dir == "":
 		err = errors.New("-dir must not be empty")
 	case c.streamer == "nats" && c.nats == "":
@@ -48,6 +51,8 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 		err = errors.New("-nats is for -streamer nats")
 	case c.streamer == "embedded" && c.replicas != 1:
 		err = errors.New("-replicas is for -streamer nats: the embedded server is one")
+	case c.replicas < 1 || c.replicas > 5:
+		err = fmt.Errorf("-replicas must be from 1 to 5, not %d", c.replicas)
 	case c.repeat < 1:
 		err = fmt.Errorf("-repeat must be 1 or more, not %d", c.repeat)
 	}

@@ -194,6 +194,38 @@ func TestFlags(t *testing.T) {
 	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &out, &out))
 }
 
+// What cannot start leaves no directory behind.
+func TestFailuresLeaveNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for want, args := range map[string][]string{
+		"no such file":                   {"-in", filepath.Join(dir, "none")},
+		"-stream must be the name":       {"-stream", "a stream"},
+		"-replicas must be from 1 to 5":  {"-streamer", "nats", "-nats", "nats://127.0.0.1:1", "-replicas", "6"},
+		"connect to nats://127.0.0.1:1:": {"-streamer", "nats", "-nats", "nats://127.0.0.1:1"},
+	} {
+		t.Run(want, func(t *testing.T) {
+			var out output
+			assert.NotEqual(t, exitOK, run(t.Context(), append(args, "-dir", dir), &out, &out))
+			assert.Contains(t, out.String(), want)
+			assert.NoDirExists(t, dir)
+		})
+	}
+}
+
+// TestInProgress has more orders than may be in progress, and sees that the first
+// are delivered before the last are accepted.
+func TestInProgress(t *testing.T) {
+	dir := t.TempDir()
+	cmd, out := startProgram(t, "-dir", dir, "-repeat", "20")
+	require.Eventually(t, func() bool { return delivered(t, dir) > 0 }, patience, time.Millisecond, "%s", out)
+	b, err := os.ReadFile(filepath.Join(dir, "orders.jsonl"))
+	require.NoError(t, err)
+	accepted := bytes.Count(b, []byte(`"Version":1,`))
+	require.NoError(t, cmd.Process.Kill())
+	assert.NotZero(t, accepted)
+	assert.Less(t, accepted-delivered(t, dir), 200)
+}
+
 func TestFailures(t *testing.T) {
 	dir := t.TempDir()
 	store, err := openStore(dir)

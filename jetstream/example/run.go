@@ -24,7 +24,7 @@ const (
 	exitInterrupted = 130 // as shells have it
 )
 
-// run is the program, but for its process; it returns the exit status.
+// run is the program without its process. It returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parseFlags(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -46,18 +46,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// fulfil takes all orders through the workflow, and reports on them.
+// inProgress limits the orders accepted and not delivered, so that the first are
+// delivered in the first second.
+const inProgress = 100
+
+// fulfil takes all orders through the workflow, and reports on them. It makes no
+// directory before it has found its input and its server.
 func fulfil(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
-	store, err := openStore(c.dir)
+	in, err := openInput(c)
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer in.Close()
 	streamer, closeStreamer, err := openStreamer(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStreamer()) }()
+	store, err := openStore(c.dir)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 
 	before, err := count(ctx, store)
 	if err != nil {
@@ -67,6 +77,7 @@ func fulfil(ctx context.Context, c config, stdout, stderr io.Writer) (err error)
 		before.accepted, c.dir, before.delivered, before.accepted-before.delivered)
 
 	var delivered, redelivered atomic.Int64
+	room := make(chan struct{}, inProgress)
 	engine, err := fulfilment.New(ctx, memstreamer.As[fulfilment.EventStreamer](streamer), store,
 		fulfilment.WithHooks(fulfilment.Hooks{
 			Received: func(_ string, _ *fulfilment.Event, again bool) {
@@ -74,17 +85,29 @@ func fulfil(ctx context.Context, c config, stdout, stderr io.Writer) (err error)
 					redelivered.Add(1)
 				}
 			},
-			Failed:   func(consumer string, err error) { fmt.Fprintf(stderr, "example: %s: %v\n", consumer, err) },
-			Finished: func(string) { delivered.Add(1) },
+			Failed: func(consumer string, err error) { fmt.Fprintf(stderr, "example: %s: %v\n", consumer, err) },
+			Finished: func(string) {
+				delivered.Add(1)
+				select {
+				case <-room:
+				default: // it was accepted by a start before
+				}
+			},
 		}))
 	if err != nil {
 		return err
 	}
 	start := time.Now()
 	err = work(ctx, engine, func() error {
-		return submit(ctx, c, engine, stderr)
+		if err := submit(ctx, c, in, engine, room, stderr); err != nil {
+			return err
+		}
+		if err := engine.Wait(ctx); err != nil {
+			return err
+		}
+		return drained(ctx, store)
 	}, func() {
-		fmt.Fprintf(stdout, "%d delivered since this start, after %v\n", delivered.Load(), time.Since(start).Round(time.Second))
+		fmt.Fprintf(stdout, "%5d delivered since this start, after %v\n", delivered.Load(), time.Since(start).Round(time.Second))
 	})
 	if err != nil {
 		return err
@@ -108,16 +131,15 @@ func fulfil(ctx context.Context, c config, stdout, stderr io.Writer) (err error)
 	return nil
 }
 
-// work runs the engine until what submit has submitted is done, and calls
-// progress every other second.
-func work(ctx context.Context, engine *fulfilment.Engine, submit func() error, progress func()) error {
+// work runs the engine while f does, and calls progress every second.
+func work(ctx context.Context, engine *fulfilment.Engine, f func() error, progress func()) error {
 	running, stop := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer stop()
 	workers.Go(func() { engine.Run(running) })
 	workers.Go(func() {
-		ticker := time.NewTicker(2 * time.Second)
+		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
 		for {
 			select {
@@ -128,35 +150,52 @@ func work(ctx context.Context, engine *fulfilment.Engine, submit func() error, p
 			}
 		}
 	})
-	if err := submit(); err != nil {
-		return err
+	return f()
+}
+
+// drained waits until the outbox is empty. An order's last event may be received
+// before it is deleted there.
+func drained(ctx context.Context, store fulfilment.Store) error {
+	for {
+		events, err := store.Outbox(ctx, 1)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return engine.Wait(ctx)
+}
+
+// openInput opens the file of orders, or an empty one for the sample.
+func openInput(c config) (io.ReadCloser, error) {
+	if c.in == "" {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	return os.Open(c.in)
 }
 
 // submit has the engine accept all orders that it has not accepted before.
-func submit(ctx context.Context, c config, engine *fulfilment.Engine, stderr io.Writer) error {
+func submit(ctx context.Context, c config, in io.Reader, engine *fulfilment.Engine, room chan struct{}, stderr io.Writer) error {
 	if c.in != "" {
-		file, err := os.Open(c.in)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		return submitAll(ctx, file, "", engine, stderr)
+		return submitAll(ctx, in, "", engine, room, stderr)
 	}
 	for round := range c.repeat {
 		suffix := ""
 		if round > 0 {
 			suffix = fmt.Sprintf("-%d", round+1)
 		}
-		if err := submitAll(ctx, strings.NewReader(fulfilment.Sample), suffix, engine, stderr); err != nil {
+		if err := submitAll(ctx, strings.NewReader(fulfilment.Sample), suffix, engine, room, stderr); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func submitAll(ctx context.Context, r io.Reader, suffix string, engine *fulfilment.Engine, stderr io.Writer) error {
+// submitAll submits the orders of one file, each when there is room for it.
+func submitAll(ctx context.Context, r io.Reader, suffix string, engine *fulfilment.Engine, room chan struct{}, stderr io.Writer) error {
 	orders := fulfilment.NewReader(r)
 	for {
 		order, err := orders.Read()
@@ -171,7 +210,17 @@ func submitAll(ctx context.Context, r io.Reader, suffix string, engine *fulfilme
 			return err
 		}
 		order.ID += suffix
-		if err := engine.Submit(ctx, order); err != nil && !errors.Is(err, fulfilment.ErrDuplicate) {
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := engine.Submit(ctx, order); errors.Is(err, fulfilment.ErrDuplicate) {
+			select {
+			case <-room:
+			default:
+			}
+		} else if err != nil {
 			return err
 		}
 	}
