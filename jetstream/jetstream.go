@@ -145,6 +145,11 @@ func (s *Streamer) subscribe(subject string, f nats.MsgHandler) error {
 	if err != nil {
 		return err
 	}
+	// A cursor has one event on its way at most. nats.go would drop those above
+	// 64 MB.
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return err
+	}
 	s.subs = append(s.subs, sub)
 	s.stopped.Add(1)
 	ended := sync.OnceFunc(s.stopped.Done)

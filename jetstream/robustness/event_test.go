@@ -48,7 +48,7 @@ func TestManyParked(t *testing.T) {
 	large := strings.Repeat("x", 900_000)
 	send(t, s, "topic", large)
 	for _, call := range calls {
-		got := await(t, call, soon)
+		got := await(t, call, patience)
 		require.NoError(t, got.err)
 		require.Equal(t, large, got.event.ForeignID)
 		require.NoError(t, got.ack())
