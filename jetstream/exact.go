@@ -10,9 +10,8 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-// ackRecords is the stream in which the acks of [WithExactAcks] are written
-// down: for each cursor the ID of its last acked event. A server that is killed
-// may forget what it knew of a consumer, but not a message that it confirmed.
+// ackRecords is the second stream of [WithExactAcks]. It has one message for each
+// cursor, with the ID of the last acked event.
 type ackRecords struct {
 	js     natsjs.JetStream
 	stream natsjs.Stream

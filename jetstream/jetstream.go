@@ -1,30 +1,29 @@
 // Package jetstream is memstreamer's contract on NATS JetStream: an
-// [memstreamer.EventStreamer] whose events and cursors survive the process,
-// for one machine or a cluster.
+// [memstreamer.EventStreamer] whose events and cursors survive the process, on
+// one machine or a cluster.
 //
-// All events are in one stream. A topic is a subject of it, and a cursor is a
-// durable pull consumer that lets one event at a time out until its ack, so
-// that its ack floor is the cursor. The server holds both; a [Streamer] keeps
-// no more than the event that its receivers are at.
+// All events are in one stream. A topic is a subject of the stream. A cursor is a
+// durable pull consumer that has one event out at a time, so that its ack floor
+// is the cursor. The server holds both. A [Streamer] holds only the events that
+// its receivers are at.
 //
-// The contract is that of the three interfaces in package memstreamer, with
-// these differences, all of them because there is a network between:
+// It keeps the contract of the interfaces in package memstreamer, with these
+// differences, which a network brings:
 //
-//   - Event.ID is the event's sequence number in the stream, and
-//     Event.CreatedAt the time at which the server stored it.
-//   - Send and an Ack return once the server has confirmed them. An error from
-//     either, other than one that says what is wrong with its arguments, leaves
-//     open whether it took effect.
-//   - Receivers of one name share its cursor across processes too, but between
-//     processes an event is with one of them at a time. The next receiver to be
-//     opened gets it at once; one that waits already gets it when those of the
-//     process that has it are closed, or after [AckWait].
-//   - A server writes its cursors to disk ten times a second. One that is killed
-//     may have forgotten the acks of the last tenth, and then delivers their
-//     events again. It does not where it is stopped, and a cluster does not with
-//     [WithReplicas] of 3 while two of its servers go on.
+//   - Event.ID is the event's sequence number in the stream: IDs rise, with gaps.
+//     Event.CreatedAt is when the server stored the event.
+//   - Send and Ack return nil once the server has confirmed them. An error leaves
+//     open whether they took effect, unless it says what is wrong with an argument.
+//   - Receivers of one name share its cursor across processes. An event is with one
+//     process at a time. The next receiver to be opened gets it at once. One that
+//     waits already gets it when the receivers of the process that has it are
+//     closed, or after [AckWait].
+//   - A server that is killed may forget the acks of its last tenth of a second and
+//     deliver their events again, unless [WithExactAcks] is given.
+//   - A Recv fails if its stream or consumer was deleted or made anew. Close the
+//     receiver and open another, which begins where the new consumer is.
 //
-// It needs a nats-server of version 2.14 or newer.
+// Its tests run on nats-server 2.15.
 package jetstream
 
 import (
@@ -44,8 +43,8 @@ import (
 )
 
 // AckWait is how long an event that was received and not acked stays with its
-// process, before receivers of its name that already wait in another get it
-// too: because that process died, or because it takes longer than this.
+// process. After that, receivers of its name that wait in other processes get it
+// too.
 const AckWait = 30 * time.Second
 
 // Streamer is an [memstreamer.EventStreamer] on one JetStream stream. Its
@@ -64,8 +63,8 @@ type Streamer struct {
 	close context.CancelFunc
 
 	// inbox is where the server delivers the events of all cursors. It outlives
-	// each of them, so that an event delivered to one that was just closed is
-	// given back rather than lost until AckWait.
+	// each of them, so that an event for one that has just closed is given back,
+	// and not kept until AckWait.
 	inbox   string
 	subs    []*nats.Subscription
 	status  chan nats.Status
@@ -77,15 +76,14 @@ type Streamer struct {
 	disconnect context.CancelFunc
 }
 
-// New returns a streamer on js. It makes the stream where there is none, and
-// fails where there is one with other settings, with an error that names each
-// that differs. It fails with an error that says which when js is nil or an
-// option is nil or invalid, with ctx's error when ctx is done, and after half a
-// minute when the server is not available.
+// New returns a streamer on js, and makes the stream if there is none. It fails if
+// a stream of that name has other settings, and names each that differs; if js or
+// an option is nil or invalid; if the server has no JetStream; if ctx is done; and
+// if the server stays unavailable for half a minute.
 //
-// js and its connection stay the caller's, to be closed after the streamer. A
-// connection that should outlast a server's absence has to be made so, with
-// nats.MaxReconnects(-1).
+// The caller closes the connection of js, after the streamer. Make it with
+// nats.MaxReconnects(-1), or it is closed for good after two minutes without a
+// server.
 func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -121,7 +119,7 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 	return s, nil
 }
 
-// open subscribes, and starts the streamer's goroutines.
+// open subscribes to what the server sends, and starts the streamer's goroutines.
 func (s *Streamer) open() error {
 	if err := s.subscribe(s.inbox+".>", s.deliver); err != nil {
 		return err
@@ -174,7 +172,7 @@ func (s *Streamer) advise(m *nats.Msg) {
 	}
 }
 
-// NewSender implements [memstreamer.EventStreamer]. It does not ask the server.
+// NewSender implements [memstreamer.EventStreamer]. It sends nothing to the server.
 func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -190,9 +188,9 @@ func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.Eve
 	return snd, nil
 }
 
-// NewReceiver implements [memstreamer.EventStreamer]. The cursor is on the
-// server when it returns. It fails after half a minute when the server is not
-// available, where ctx is not done before.
+// NewReceiver implements [memstreamer.EventStreamer]. The cursor is on the server
+// when it returns. It fails if the server stays unavailable until ctx is done, or
+// for half a minute.
 func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -222,10 +220,10 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, o
 	return r, nil
 }
 
-// Close closes the streamer and with it all its senders and receivers: what
-// waits in them returns ErrClosed. Events received and not acked go back to
-// the server, and Acks still succeed while the connection is open. It waits
-// for the streamer's goroutines, may be called again, and returns nil.
+// Close closes the streamer with all its senders and receivers, whose waiting
+// calls return [memstreamer.ErrClosed]. Events received and not acked go back to
+// the server. Acks still succeed while the connection is open. Close waits for the
+// streamer's goroutines and always returns nil. It may be called again.
 func (s *Streamer) Close() error {
 	s.mu.Lock()
 	cursors := s.cursors
@@ -286,9 +284,8 @@ func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	return nil
 }
 
-// watchConnection tells the cursors and the requests under way of what they
-// cannot see: a pull request does not survive its connection, and a delivery or
-// an answer may have been lost with it.
+// watchConnection tells cursors and requests of a new connection. Pull requests do
+// not survive the old one, and deliveries and answers may have been lost with it.
 func (s *Streamer) watchConnection() {
 	for status := range s.status {
 		s.log.Info("connection status changed", "status", status.String())
@@ -334,9 +331,8 @@ func (s *Streamer) allCursors() []*cursor {
 	return slices.Collect(maps.Values(s.cursors))
 }
 
-// deliver takes what the server sends in answer to pull requests: an event, or
-// a status, which has no reply subject. It runs on the subscription's own
-// goroutine, one message after the other.
+// deliver takes the server's answer to a pull request: an event, or a status,
+// which has no reply subject. Calls do not overlap.
 func (s *Streamer) deliver(m *nats.Msg) {
 	if m.Reply == "" {
 		consumer, pull, _ := strings.Cut(strings.TrimPrefix(m.Subject, s.inbox+"."), ".")
@@ -369,8 +365,8 @@ func (s *Streamer) cursor(consumer string) *cursor {
 	return s.cursors[consumer]
 }
 
-// giveBack has the server deliver events again, to whoever asks first. Where that
-// fails, AckWait does it.
+// giveBack has the server deliver events again, to whoever asks first. If that
+// fails, the server does it after AckWait.
 func (s *Streamer) giveBack(events ...*delivery) {
 	for _, d := range events {
 		if err := s.tell(d.msg.Reply, nakBody); err != nil {
@@ -392,8 +388,8 @@ func (s *Streamer) ask(subject, reply, body string) error {
 	return err
 }
 
-// join returns a context that is done as soon as ctx or owner is, where owner
-// is that of a sender, receiver or streamer. The caller calls stop when done.
+// join returns a context that is done as soon as ctx or owner is. owner belongs to
+// a sender, receiver or streamer. The caller has to call stop.
 func join(ctx, owner context.Context) (joined context.Context, stop func()) {
 	joined, cancel := context.WithCancel(ctx)
 	unlink := context.AfterFunc(owner, cancel)
@@ -403,9 +399,8 @@ func join(ctx, owner context.Context) (joined context.Context, stop func()) {
 	}
 }
 
-// cause returns err, what a call under the join of ctx and owner failed with,
-// as the contract has it: with ctx's error where ctx is done, and otherwise
-// ErrClosed where owner is.
+// cause returns the error of a call that failed with err under the join of ctx and
+// owner: ctx's error if ctx is done, else ErrClosed if owner is done, else err.
 func (s *Streamer) cause(ctx, owner context.Context, err error) error {
 	done := ctx.Err()
 	switch {

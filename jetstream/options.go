@@ -10,7 +10,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-// Option configures [New]. One with an invalid value makes New fail.
+// Option configures [New], which fails if a value is invalid.
 type Option func(*options) error
 
 type options struct {
@@ -38,8 +38,8 @@ func WithStream(name string) Option {
 	}
 }
 
-// WithReplicas keeps events and cursors on n servers of a cluster, 1 to 5: an
-// odd number, of which more than half have to be up. The default is 1.
+// WithReplicas keeps events and cursors on n servers of a cluster, from 1 to 5.
+// More than half of them have to be up. The default is 1.
 func WithReplicas(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > 5 {
@@ -62,8 +62,8 @@ func WithStorage(storage natsjs.StorageType) Option {
 	}
 }
 
-// WithMaxAge has the server delete events older than d, read or not. The
-// default is to keep them.
+// WithMaxAge has the server delete events older than d, even if they were never
+// received. The default is to keep them.
 func WithMaxAge(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -74,8 +74,9 @@ func WithMaxAge(d time.Duration) Option {
 	}
 }
 
-// WithMaxBytes has the server delete the oldest events, read or not, when all
-// topics together hold more than n bytes. The default is to keep them.
+// WithMaxBytes has the server delete the oldest events when all topics together
+// hold more than n bytes, even if they were never received. The default is to keep
+// them.
 func WithMaxBytes(n int64) Option {
 	return func(o *options) error {
 		if n <= 0 {
@@ -86,8 +87,8 @@ func WithMaxBytes(n int64) Option {
 	}
 }
 
-// WithMaxEvents has the server delete the oldest events, read or not, when all
-// topics together hold more than n. The default is to keep them.
+// WithMaxEvents has the server delete the oldest events when all topics together
+// hold more than n, even if they were never received. The default is to keep them.
 func WithMaxEvents(n int64) Option {
 	return func(o *options) error {
 		if n <= 0 {
@@ -98,10 +99,10 @@ func WithMaxEvents(n int64) Option {
 	}
 }
 
-// WithConsumerInactivity has the server delete a cursor for which nothing was
-// asked or acked for d, so that names used once do not pile up. Its name starts
-// anew after that: d should be longer than the longest downtime. A Recv that
-// waits counts as asking. The default is to keep cursors for ever.
+// WithConsumerInactivity has the server delete the cursor of a name that had no
+// Recv and no Ack for d, so that names used once do not pile up. The name then
+// starts anew and gets old events again: let d be longer than any process is away.
+// The default is to keep cursors forever; see [Streamer.Forget].
 func WithConsumerInactivity(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -124,17 +125,18 @@ func WithAckTimeout(d time.Duration) Option {
 	}
 }
 
-// WithExactAcks has an acked event never come again after its server was killed.
-// A server writes its cursors to disk ten times a second, and one that ends by
-// kill -9 or a panic forgets the acks of the last tenth. It stores a message at
-// once: with this option each Ack also publishes the event's ID to a second
-// stream, named like the first with _ACKS appended, and a receiver that is opened
-// passes over what was acked.
+// WithExactAcks keeps acked events from coming again after a server was killed.
 //
-// It costs a message for each Ack, sent along with the ack, and keeps one small
-// message for each cursor until [Streamer.Forget] or [WithConsumerInactivity]
-// removes it. All processes that use the stream have to set it. It does not cover
-// a loss of power, unless the server syncs each message to disk.
+// A server writes cursors to disk ten times a second, but each message at once. One
+// that ends by kill -9 or a panic forgets the acks of the last tenth of a second.
+// With this option an Ack also publishes the event's ID to a second stream, whose
+// name is that of the first and _ACKS, and receivers pass over what was acked.
+//
+// It costs one more message for each Ack, sent along with the ack, and one small
+// message kept for each cursor until [Streamer.Forget] or [WithConsumerInactivity]
+// removes it. Every process that acks events of the stream has to set it. It does
+// not cover a loss of power, unless the server syncs each message to disk, nor an
+// operator who resets a consumer.
 func WithExactAcks() Option {
 	return func(o *options) error {
 		o.exactAcks = true
@@ -142,8 +144,8 @@ func WithExactAcks() Option {
 	}
 }
 
-// WithLogger has l told what the streamer gets over by itself: reconnects,
-// repeated requests. The default is to log nothing.
+// WithLogger logs to l what the streamer recovers from by itself, such as
+// reconnects and repeated requests. The default is to log nothing.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {

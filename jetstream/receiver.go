@@ -18,11 +18,10 @@ type receiver struct {
 	release sync.Once
 }
 
-// Recv implements [memstreamer.EventReceiver]. It waits for the server's push,
-// through absences of the server too, as long as ctx lets it. An error that is
-// neither ctx's nor ErrClosed says what is wrong with the cursor; one that is
-// gone from the server, after its inactivity or because somebody deleted it,
-// is made anew by the next NewReceiver.
+// Recv implements [memstreamer.EventReceiver]. It waits through absences of the
+// server, until ctx is done. It fails if the cursor is gone from the server, was
+// made anew there, or cannot be received from, and says why; the next NewReceiver
+// opens it again.
 func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -43,8 +42,8 @@ func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ac
 	return event, func() error { return r.cursor.ack(d) }, nil
 }
 
-// Close implements [memstreamer.EventReceiver]. The last receiver of a name to
-// close here gives its event back, for those that wait elsewhere.
+// Close implements [memstreamer.EventReceiver]. The last receiver of a name in this
+// process gives its event back, for those that wait in others.
 func (r *receiver) Close() error {
 	r.close()
 	r.release.Do(func() { r.streamer.releaseCursor(r.cursor) })

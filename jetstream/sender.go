@@ -50,7 +50,7 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 }
 
 // Close implements [memstreamer.EventSender]. A Send under way returns
-// ErrClosed, and may have taken effect.
+// [memstreamer.ErrClosed] and may have taken effect.
 func (s *sender) Close() error {
 	s.close()
 	return nil

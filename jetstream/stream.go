@@ -108,8 +108,8 @@ func differences(is, want natsjs.StreamConfig) []string {
 	return differ
 }
 
-// ensureConsumer returns the durable consumer that is the cursor of
-// (topic, name), made where there is none.
+// ensureConsumer returns the durable consumer that is the cursor of (topic, name),
+// made if there is none.
 func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, latest bool) (consumer natsjs.Consumer, created bool, err error) {
 	want := natsjs.ConsumerConfig{
 		Durable:       consumerOf(topic, name),
@@ -119,8 +119,8 @@ func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, lates
 		AckPolicy:     natsjs.AckExplicitPolicy,
 		AckWait:       AckWait,
 		MaxDeliver:    -1,
-		// One at a time keeps the order through redeliveries, and makes the ack
-		// floor the cursor.
+		// One event out at a time keeps the order through redeliveries, and makes
+		// the ack floor the cursor.
 		MaxAckPending:     1,
 		InactiveThreshold: s.opts.inactivity,
 		Metadata:          map[string]string{"topic": topic, "name": name},
@@ -137,8 +137,8 @@ func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, lates
 			if err != nil {
 				return err
 			}
-			// By number, and not DeliverNewPolicy, which is the opinion of
-			// whichever server comes to lead the consumer.
+			// DeliverNewPolicy would begin at the end of the stream as the leader
+			// of the new consumer sees it, later.
 			want.DeliverPolicy = natsjs.DeliverByStartSequencePolicy
 			want.OptStartSeq = stream.CachedInfo().State.LastSeq + 1
 		}

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// maxToken keeps a consumer's name, which is two tokens, within the 255 bytes
-// that the server and its file system take.
+// maxToken keeps a consumer's name, two tokens, within the 255 bytes that servers
+// and file systems allow.
 const maxToken = 120
 
-// token writes s, which may be any bytes, as one token of a subject and as a
-// part of a file's name: lower-case letters, digits and '-' as they are, and
-// each other byte as '%' and two hexadecimal digits. Upper case is among those
-// since there are file systems that do not tell it apart. What gets too long
-// ends in '~' and a hash of s instead. No two strings have the same token.
+// token returns s, any bytes, as one token of a subject and part of a file name.
+// Lower-case letters, digits and '-' stay. Any other byte becomes '%' and two
+// hexadecimal digits, upper case too, since some file systems ignore case. A token
+// that would be too long ends in '~' and a hash of s. Different strings have
+// different tokens.
 func token(s string) string {
 	const hexDigits = "0123456789abcdef"
 	var b strings.Builder

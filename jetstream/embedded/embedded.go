@@ -29,11 +29,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// startTimeout is how long a server may take to be ready. It reads what it
-// needs of its files before.
+// startTimeout is how long a server may take to read its files and be ready.
 const startTimeout = time.Minute
 
-// Option configures [Start]. One with an invalid value makes Start fail.
+// Option configures [Start], which fails if a value is invalid.
 type Option func(*options) error
 
 type options struct {
@@ -41,8 +40,8 @@ type options struct {
 	syncAlways bool
 }
 
-// WithLogger has l told what the server logs, at the levels Error, Warn and
-// Info. The default is to log nothing.
+// WithLogger logs to l what the server logs, at the levels Error, Warn and Info.
+// The default is to log nothing.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {
@@ -53,10 +52,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithSyncAlways has each event on the disk, and not only with the operating
-// system, before its Send returns. The default is to sync every two minutes:
-// what was sent survives the end of the process, whatever ends it, but not a
-// loss of power.
+// WithSyncAlways syncs each event to disk before its Send returns, so that it
+// survives a loss of power. The default is to sync every two minutes: what was
+// sent survives the end of the process, whatever ends it, but not a loss of power.
 func WithSyncAlways() Option {
 	return func(o *options) error {
 		o.syncAlways = true
@@ -64,13 +62,14 @@ func WithSyncAlways() Option {
 	}
 }
 
-// Start starts a server on the files in dir, which it makes where there are
-// none, and returns a connection to it. stop closes the connection, has the
-// server write what it holds, and returns when it has ended; it may be called
-// again, and returns what it returned first.
+// Start starts a server on the files in dir, which it creates if missing, and
+// returns a connection to it. stop closes the connection, has the server write
+// what it holds, and returns when the server has ended. That takes about 10 ms
+// for each cursor: see BenchmarkStop. stop may be called again, and returns the
+// same.
 //
-// Start fails where dir is empty, cannot be written, or is in use by another
-// server, and where an option is nil or invalid.
+// Start fails if dir is empty, cannot be written or is in use by another server,
+// and if an option is nil or invalid.
 func Start(dir string, opts ...Option) (conn *nats.Conn, stop func() error, err error) {
 	o := options{logger: slog.New(slog.DiscardHandler)}
 	for i, opt := range opts {
@@ -112,8 +111,8 @@ func start(dir string, o options) (*nats.Conn, func() error, error) {
 	}, nil
 }
 
-// lock keeps two servers from writing the same files, which neither would
-// notice. The lock ends with the process.
+// lock keeps two servers from writing the same files, which neither would notice.
+// The lock ends with the process.
 func lock(dir string) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// serverLog is the server's log in a slog.Logger. It keeps what the server says
-// when it cannot start, which is all it does then.
+// serverLog writes the server's log to a slog.Logger. It keeps the last fatal
+// error, which is all that a server returns that cannot start.
 type serverLog struct {
 	to *slog.Logger
 

@@ -3,10 +3,13 @@ package robustness_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/memstreamer/memstreamer/jetstream/embedded"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,6 +22,9 @@ func BenchmarkStreamer(b *testing.B) {
 	}{
 		{"Memory", func(*testing.B) memstreamer.EventStreamer { return memstreamer.New() }},
 		{"Embedded", func(b *testing.B) memstreamer.EventStreamer { return newStreamer(b, startEmbedded(b)) }},
+		{"EmbeddedExactAcks", func(b *testing.B) memstreamer.EventStreamer {
+			return newStreamer(b, startEmbedded(b), jetstream.WithExactAcks())
+		}},
 		{"Cluster", func(b *testing.B) memstreamer.EventStreamer {
 			return newStreamer(b, startCluster(b).connect(b), jetstream.WithReplicas(3))
 		}},
@@ -29,6 +35,26 @@ func BenchmarkStreamer(b *testing.B) {
 			b.Run("RecvAck", func(b *testing.B) { benchmarkRecvAck(b, s) })
 			b.Run("HandOff", func(b *testing.B) { benchmarkHandOff(b, s) })
 		})
+	}
+}
+
+// BenchmarkStop stops an embedded server with 1,000 cursors.
+func BenchmarkStop(b *testing.B) {
+	const names = 1000
+	for b.Loop() {
+		b.StopTimer()
+		conn, stop, err := embedded.Start(b.TempDir())
+		require.NoError(b, err)
+		js, err := natsjs.New(conn)
+		require.NoError(b, err)
+		s, err := jetstream.New(b.Context(), js)
+		require.NoError(b, err)
+		for n := range names {
+			require.NoError(b, newReceiver(b, s, "topic", strconv.Itoa(n)).Close())
+		}
+		require.NoError(b, s.Close())
+		b.StartTimer()
+		require.NoError(b, stop())
 	}
 }
 

@@ -1,18 +1,22 @@
 package robustness_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
-// pullRequests has a copy of each pull request that reaches the server.
-func pullRequests(t *testing.T, js natsjs.JetStream) <-chan *nats.Msg {
+// pullRequests has a copy of each pull request to a consumer that reaches the
+// server.
+func pullRequests(t *testing.T, js natsjs.JetStream, consumer string) <-chan *nats.Msg {
 	t.Helper()
 	requests := make(chan *nats.Msg, 100)
-	_, err := js.Conn().ChanSubscribe("$JS.API.CONSUMER.MSG.NEXT.>", requests)
+	_, err := js.Conn().ChanSubscribe("$JS.API.CONSUMER.MSG.NEXT."+streamName+"."+consumer, requests)
 	require.NoError(t, err)
 	require.NoError(t, js.Conn().Flush())
 	return requests
@@ -22,7 +26,7 @@ func pullRequests(t *testing.T, js natsjs.JetStream) <-chan *nats.Msg {
 // event. A Recv that waits sends the next.
 func TestPullAgain(t *testing.T) {
 	js := startEmbedded(t)
-	requests := pullRequests(t, js)
+	requests := pullRequests(t, js, "topic@name")
 	s := newStreamer(t, js)
 	call := start(t.Context(), newReceiver(t, s, "topic", "name"))
 	status := func(pull *nats.Msg, code, description string) {
@@ -62,7 +66,7 @@ func TestPullAgain(t *testing.T) {
 // receiver of its name waits elsewhere.
 func TestDeliveryToNobody(t *testing.T) {
 	js := startEmbedded(t)
-	requests := pullRequests(t, js)
+	requests := pullRequests(t, js, "topic@name")
 	gone := start(t.Context(), newReceiver(t, newStreamer(t, js), "topic", "name"))
 	first := await(t, requests, soonest)
 	there := newStreamer(t, js)
@@ -76,4 +80,40 @@ func TestDeliveryToNobody(t *testing.T) {
 	got := await(t, call, soon)
 	require.NoError(t, got.err)
 	require.Equal(t, "1", got.event.ForeignID)
+}
+
+// TestTooLate has events come just when the Recv that waits for them ends. Those
+// that it does not return go to a receiver that waits elsewhere.
+func TestTooLate(t *testing.T) {
+	js := startEmbedded(t)
+	here, there := newStreamer(t, js), newStreamer(t, js)
+	late := 0
+	for n := range 60 {
+		topic := fmt.Sprint("topic-", n)
+		requests := pullRequests(t, js, topic+"@name")
+		ctx, cancel := context.WithCancel(t.Context())
+		first := start(ctx, newReceiver(t, here, topic, "name"))
+		await(t, requests, soon)
+		second := start(t.Context(), newReceiver(t, there, topic, "name"))
+		await(t, requests, soon)
+
+		snd, err := here.NewSender(t.Context(), topic)
+		require.NoError(t, err)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			time.Sleep(time.Duration(n) * 5 * time.Microsecond)
+			cancel()
+		}()
+		require.NoError(t, snd.Send(t.Context(), "1", 1, nil))
+		<-ended
+		got := await(t, first, soon)
+		if got.err != nil {
+			late++
+			got = await(t, second, soon)
+			require.NoError(t, got.err)
+		}
+		require.NoError(t, got.ack())
+	}
+	t.Logf("%d of 60 came too late", late)
 }
