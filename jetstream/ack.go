@@ -41,7 +41,7 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 		return ctx.Err()
 	}
 	c.mu.Lock()
-	acked, ended := d.id <= c.acked, c.err
+	acked, ended := d.id <= c.acked && (c.streamer.acks == nil || d.id <= c.written), c.err
 	c.mu.Unlock()
 	if acked {
 		return nil
@@ -50,25 +50,30 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 		// Another consumer of this name would take it for an ack of its own event.
 		return ended
 	}
-	s := c.streamer
-	repeated := false // an ack was sent, and not answered
-	return s.persist(ctx, "an ack", ackPatience, func(ctx context.Context) error {
-		if repeated {
-			if settled, err := c.settle(ctx, d); settled || err != nil {
-				return err
-			}
-		}
+	unanswered := false // an ack was sent, and not answered
+	return c.streamer.persist(ctx, "an ack", ackPatience, func(ctx context.Context) (err error) {
 		written := c.writeDown(ctx, d)
-		_, err := s.conn.RequestWithContext(ctx, d.msg.Reply, []byte(ackBody))
-		if errors.Is(err, nats.ErrNoResponders) {
-			if _, gone := c.where(ctx); errors.Is(gone, errCursorGone) {
-				err = gone
-			}
-		} else {
-			repeated = err != nil
+		settled := false
+		if unanswered {
+			settled, err = c.settle(ctx, d)
+		}
+		if !settled && err == nil {
+			unanswered, err = c.request(ctx, d)
 		}
 		return cmp.Or(err, <-written)
 	})
+}
+
+// request sends one ack and waits for the answer.
+func (c *cursor) request(ctx context.Context, d *delivery) (unanswered bool, err error) {
+	_, err = c.streamer.conn.RequestWithContext(ctx, d.msg.Reply, []byte(ackBody))
+	if !errors.Is(err, nats.ErrNoResponders) {
+		return err != nil, err
+	}
+	if _, gone := c.where(ctx); errors.Is(gone, errCursorGone) {
+		err = gone
+	}
+	return false, err
 }
 
 // writeDown writes the ack of d down, if that is asked for. The channel that it
@@ -79,7 +84,18 @@ func (c *cursor) writeDown(ctx context.Context, d *delivery) <-chan error {
 		done <- nil
 		return done
 	}
-	go func() { done <- c.streamer.acks.write(ctx, c, d.id) }()
+	c.mu.Lock()
+	id := max(c.acked, d.id)
+	c.mu.Unlock()
+	go func() {
+		err := c.streamer.acks.write(ctx, c, id)
+		if err == nil {
+			c.mu.Lock()
+			c.written = max(c.written, id)
+			c.mu.Unlock()
+		}
+		done <- err
+	}()
 	return done
 }
 

@@ -58,6 +58,7 @@ type cursor struct {
 
 	held     *delivery // the event at the cursor, if it is here
 	acked    int64     // events up to this ID are acked
+	written  int64     // events up to this ID are written down as acked
 	settling int64     // the event that settle works on, or 0
 	again    *delivery // an event that came although it is acked
 	unsure   bool      // the server may have delivered an event that did not arrive
@@ -241,6 +242,7 @@ func (c *cursor) check(ctx context.Context) error {
 
 	out := info.NumAckPending > 0 // an event is delivered, and not acked
 	c.mu.Lock()
+	c.written = max(c.written, record)
 	c.ackedLocked(max(int64(info.AckFloor.Stream), record))
 	if again != nil && c.again == again {
 		// Its ack was confirmed, and the server was killed before it wrote it down.

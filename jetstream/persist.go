@@ -36,6 +36,8 @@ var (
 	errNoJetStream = errors.New("there is no JetStream on the server: it was started without -js, " +
 		"or has switched JetStream off because its disk is full or its files cannot be written (its log says so), " +
 		"or this user may not publish to $JS.API.>")
+	// errNotStored is returned where the server answers, and does not confirm events.
+	errNotStored = errors.New("the server does not store events: its disk may be full (its log says so)")
 	// errNoRoom is returned where the server refuses for want of storage.
 	errNoRoom = errors.New("the server has no room: free its disk, raise its max_file_store or the account's limit, " +
 		"or have old events deleted with WithMaxAge or WithMaxBytes")

@@ -11,6 +11,10 @@ import (
 	"github.com/nats-io/nuid"
 )
 
+// maxUnconfirmed is how many attempts of a Send may remain without an answer, of 1,
+// 2 and 4 seconds, while the server answers other requests.
+const maxUnconfirmed = 3
+
 type sender struct {
 	streamer *Streamer
 	topic    string
@@ -64,10 +68,16 @@ func (s *Streamer) publish(ctx context.Context, subject string, body []byte) err
 	ctx, cancel := context.WithTimeout(ctx, duplicates(s.opts.maxAge)*3/4)
 	defer cancel()
 	id := natsjs.WithMsgID(nuid.Next())
-	return s.persist(ctx, "a send", patience, func(ctx context.Context) error {
-		_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: body}, id, natsjs.WithRetryAttempts(0))
+	unconfirmed := 0
+	return s.persist(ctx, "a send", patience, func(attempt context.Context) error {
+		_, err := s.js.PublishMsg(attempt, &nats.Msg{Subject: subject, Data: body}, id, natsjs.WithRetryAttempts(0))
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && s.answers(ctx) {
+			if unconfirmed++; unconfirmed == maxUnconfirmed {
+				return errNotStored
+			}
+		}
 		if errors.Is(err, natsjs.ErrNoStreamResponse) {
-			switch _, gone := s.js.Stream(ctx, s.opts.stream); {
+			switch _, gone := s.js.Stream(attempt, s.opts.stream); {
 			case errors.Is(gone, natsjs.ErrStreamNotFound):
 				return fmt.Errorf("stream %q was deleted: %w", s.opts.stream, gone)
 			case errors.Is(gone, nats.ErrNoResponders):
@@ -76,4 +86,12 @@ func (s *Streamer) publish(ctx context.Context, subject string, body []byte) err
 		}
 		return err
 	})
+}
+
+// answers reports whether the server answers for the stream.
+func (s *Streamer) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := s.js.Stream(ctx, s.opts.stream)
+	return err == nil
 }

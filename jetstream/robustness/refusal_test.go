@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -77,4 +79,19 @@ func TestNoRoom(t *testing.T) {
 	}
 	require.ErrorContains(t, err, "the server has no room: free its disk, raise its max_file_store")
 	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), strings.Repeat("x", 100_000))())
+}
+
+// silentDisk is JetStream on a disk that is full: the server answers no publish.
+type silentDisk struct{ natsjs.JetStream }
+
+func (silentDisk) PublishMsg(ctx context.Context, _ *nats.Msg, _ ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestFullDisk(t *testing.T) {
+	s := newStreamer(t, silentDisk{startEmbedded(t)})
+	snd, err := s.NewSender(t.Context(), "topic")
+	require.NoError(t, err)
+	require.ErrorContains(t, within(t, func() error { return snd.Send(t.Context(), "1", 1, nil) }), "the server does not store events: its disk may be full")
 }
