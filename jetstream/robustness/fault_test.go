@@ -20,14 +20,14 @@ import (
 )
 
 // TestLeaderRestarts stops and starts the server that leads the stream, twice,
-// while four senders and eight receivers work on 20,000 events. A sender has two
+// while four senders and eight receivers work on 8,000 events. A sender has two
 // topics to itself, so that the receivers of each must get what it sent there
 // one by one, and each once.
 func TestLeaderRestarts(t *testing.T) {
 	const (
 		senders  = 4
 		topics   = 2 // of each sender
-		events   = 20_000
+		events   = 8_000
 		restarts = 2
 	)
 	c := startCluster(t)
