@@ -10,7 +10,7 @@ replace (
 
 require (
 	github.com/memstreamer/memstreamer v0.1.0
-	github.com/memstreamer/memstreamer/jetstream v0.0.0
+	github.com/memstreamer/memstreamer/jetstream v0.1.0
 	github.com/memstreamer/memstreamer/sqlite v0.1.0
 	github.com/nats-io/nats.go v1.55.0
 	modernc.org/sqlite v1.62.0
@@ -24,6 +24,7 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
+	github.com/memstreamer/memstreamer/jetstream/embedded v0.1.0
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
 	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
@@ -38,3 +39,5 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
+
+replace github.com/memstreamer/memstreamer/jetstream/embedded => ../../jetstream/embedded
