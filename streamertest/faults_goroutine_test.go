@@ -82,14 +82,15 @@ var stressFaults = []fault{
 		}),
 	},
 	{
-		"Stress", "loses a wake-up in four", "has not returned",
-		parking(func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
+		// Of all calls and not of those that park, which on a busy machine may be few.
+		"Stress", "hangs in one call of four", "has not returned",
+		hooks{Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
 			if r.Streamer.Count.Add(1)%4 == 0 {
 				<-ctx.Done()
 				return nil, nil, ctx.Err()
 			}
 			return r.EventReceiver.Recv(ctx)
-		}),
+		}},
 	},
 	{
 		"Stress", "delivers an event under two IDs", "with different IDs",
