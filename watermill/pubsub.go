@@ -69,7 +69,7 @@ func NewPubSub(streamer memstreamer.EventStreamer, config Config, logger watermi
 	if streamer == nil {
 		return nil, errors.New("memwatermill: NewPubSub: the streamer is nil")
 	}
-	if !reflect.TypeOf(streamer).Comparable() {
+	if !reflect.ValueOf(streamer).Comparable() {
 		return nil, fmt.Errorf("memwatermill: NewPubSub: a %T cannot be told from another: use a pointer", streamer)
 	}
 	config.setDefaults()

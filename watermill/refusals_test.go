@@ -49,6 +49,13 @@ func TestNewPubSubRefusesStreamers(t *testing.T) {
 	}
 	_, err = memwatermill.NewPubSub(incomparable{}, memwatermill.Config{}, nil)
 	require.ErrorContains(t, err, "incomparable cannot be told from another: use a pointer")
+
+	// Its type can be compared, and its value cannot.
+	type wrapper struct{ memstreamer.EventStreamer }
+	_, err = memwatermill.NewPubSub(wrapper{incomparable{}}, memwatermill.Config{}, nil)
+	require.ErrorContains(t, err, "wrapper cannot be told from another: use a pointer")
+	_, err = memwatermill.NewPubSub(wrapper{memstreamer.New()}, memwatermill.Config{}, nil)
+	require.NoError(t, err)
 }
 
 func TestPublishRefuses(t *testing.T) {
