@@ -126,7 +126,8 @@ func (g *group) waiting() []memstreamer.ReceiverStats {
 	}
 	receivers := source.Stats().Receivers
 	return slices.DeleteFunc(receivers, func(r memstreamer.ReceiverStats) bool {
-		return r.Name != g.name || r.Lag == 0 || !isLane(r.Topic, g.laneBase())
+		base, ok := laneBase(r.Topic)
+		return r.Name != g.name || r.Lag == 0 || !ok || base != g.laneBase()
 	})
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"strings"
+	"regexp"
 )
 
 // lane is a cursor that a group in this process shares, and of which one
@@ -42,11 +42,25 @@ func laneName(base string, i, n int) string {
 	return fmt.Sprintf("%s%s%d/%d", base, laneMark, i+1, n)
 }
 
-// isLane reports whether name is one that laneName makes of base.
-func isLane(name, base string) bool {
-	var i, n int
-	_, err := fmt.Sscanf(strings.TrimPrefix(name, base), laneMark+"%d/%d", &i, &n)
-	return err == nil && name == laneName(base, i-1, n)
+// laneNumber is what laneName adds to a base.
+var laneNumber = regexp.MustCompile(laneMark + "[1-9][0-9]*/[1-9][0-9]*$")
+
+// laneBase returns the base of a lane's name, and reports whether name is one.
+func laneBase(name string) (base string, ok bool) {
+	at := laneNumber.FindStringIndex(name)
+	if at == nil {
+		return "", false
+	}
+	return name[:at[0]], true
+}
+
+// refuseLane returns an error if topic is named like a lane's: what a user sends
+// there, or acks there, would be sent or acked in the place of a group.
+func refuseLane(topic string) error {
+	if _, ok := laneBase(topic); ok {
+		return fmt.Errorf("topic %q is named like a lane of a consumer group: name it otherwise", topic)
+	}
+	return nil
 }
 
 // laneOf returns the index of the lane of a key, which is the same in every

@@ -7,7 +7,8 @@
 // Every consumer group has a cursor on it, and every subscription without a
 // group has one of its own: one message is in flight at a time, and the next
 // follows when that is acked. With [Config.Lanes] a group handles several
-// messages at once and keeps the order of those with the same key.
+// messages at once and keeps the order of those with the same key. A topic must
+// not be named like a lane's, which end like #3/16.
 //
 // Any [memstreamer.EventStreamer] will do. With one in memory, messages live as
 // long as it does; on a file or on JetStream, a group goes on after a restart
@@ -101,6 +102,9 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
+	if err := refuseLane(topic); err != nil {
+		return fmt.Errorf("memwatermill: Publish: %w", err)
+	}
 	s, err := p.streamer.NewSender(context.Background(), topic)
 	if err != nil {
 		return fmt.Errorf("memwatermill: Publish: %w", err)
@@ -165,6 +169,9 @@ func (p *PubSub) SubscribeInitialize(topic string) error {
 	defer p.subscriptions.Done()
 	if p.config.ConsumerGroup == "" {
 		return nil
+	}
+	if err := refuseLane(topic); err != nil {
+		return fmt.Errorf("memwatermill: SubscribeInitialize: %w", err)
 	}
 	r, err := p.streamer.NewReceiver(p.running, topic, p.config.ConsumerGroup, p.config.start)
 	if err != nil {

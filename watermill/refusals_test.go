@@ -2,6 +2,7 @@ package memwatermill_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,22 @@ func TestSubscribeRefuses(t *testing.T) {
 	require.ErrorIs(t, err, memwatermill.ErrClosed)
 	require.ErrorIs(t, p.SubscribeInitialize(topic), memwatermill.ErrClosed)
 	require.ErrorIs(t, p.Publish(topic), memwatermill.ErrClosed)
+}
+
+func TestLanesAreRefusedAsTopics(t *testing.T) {
+	p := newPubSub(t, memwatermill.Config{ConsumerGroup: "billing", Lanes: 8})
+	for _, lane := range []string{"orders#billing#3/8", "orders#billing#16/16", "orders#1/2#billing#8/10", "#1/1"} {
+		says := fmt.Sprintf("topic %q is named like a lane of a consumer group", lane)
+		require.ErrorContains(t, p.Publish(lane, texts("a")...), "memwatermill: Publish: "+says)
+		require.ErrorContains(t, p.SubscribeInitialize(lane), "memwatermill: SubscribeInitialize: "+says)
+		_, err := p.Subscribe(t.Context(), lane)
+		require.ErrorContains(t, err, "memwatermill: Subscribe: "+says)
+	}
+	for _, topic := range []string{"#", "orders#billing", "orders#billing#3/8/", "3/8", "orders#0/8", "orders#billing#3/8#"} {
+		_, err := p.Subscribe(t.Context(), topic)
+		require.NoError(t, err)
+		require.NoError(t, p.Publish(topic, texts("a")...))
+	}
 }
 
 func TestGroupHasOneNumberOfLanes(t *testing.T) {
