@@ -19,14 +19,14 @@ import (
 // group has a cursor too.
 type group struct {
 	groupKey
-	direct bool    // lanes[0] is the topic itself
-	lanes  []*lane // turns
+	direct bool // lanes[0] is the topic itself; set by settle
+	lanes  []*lane
 	dealer *lane
 
 	members int // guarded by groups.mu
 
-	mu      sync.Mutex
-	settled bool
+	settling *lane // who has its turn may settle
+	settled  bool
 }
 
 type groupKey struct {
@@ -60,7 +60,7 @@ func enter(key groupKey, lanes int) (*group, error) {
 	defer groups.mu.Unlock()
 	g := groups.byKey[key]
 	if g == nil {
-		g = &group{groupKey: key, dealer: newLane()}
+		g = &group{groupKey: key, dealer: newLane(), settling: newLane()}
 		for range lanes {
 			g.lanes = append(g.lanes, newLane())
 		}
@@ -97,8 +97,10 @@ func (g *group) laneBase() string { return g.topic + laneMark + g.name }
 // when the group had another number of them. It is done once, by the first
 // member, before a message is dealt or delivered.
 func (g *group) settle(ctx context.Context, p *PubSub) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	if !g.settling.take(ctx) {
+		return ctx.Err()
+	}
+	defer g.settling.release()
 	if g.settled {
 		return nil
 	}
@@ -108,7 +110,7 @@ func (g *group) settle(ctx context.Context, p *PubSub) error {
 	own := g.laneTopics()
 	for _, old := range waiting {
 		if !slices.Contains(own, old.Topic) {
-			if err := g.move(ctx, p, old.Topic, old.Lag); err != nil {
+			if err := g.move(ctx, p, old.Topic); err != nil {
 				return fmt.Errorf("moving the messages that wait in %q: %w", old.Topic, err)
 			}
 		}
@@ -131,8 +133,8 @@ func (g *group) waiting() []memstreamer.ReceiverStats {
 	})
 }
 
-// move deals n messages of an old lane anew, in order.
-func (g *group) move(ctx context.Context, p *PubSub, old string, n int64) error {
+// move deals the messages of an old lane anew, in order.
+func (g *group) move(ctx context.Context, p *PubSub, old string) error {
 	s := &subscription{config: p.config, logger: p.logger, running: ctx, grace: ctx}
 	defer s.close()
 	senders, err := s.senders(p.streamer, g.laneTopics())
@@ -143,9 +145,16 @@ func (g *group) move(ctx context.Context, p *PubSub, old string, n int64) error 
 	if err != nil {
 		return err
 	}
-	for range n {
-		if !s.dealNext(g.dealer, r, senders) {
-			return cmp.Or(ctx.Err(), memstreamer.ErrClosed)
+	// Count again, now that the open receiver keeps them from expiring: for one that
+	// is gone, Recv would wait forever.
+	for _, waiting := range g.waiting() {
+		if waiting.Topic != old {
+			continue
+		}
+		for range waiting.Lag {
+			if !s.dealNext(g.settling, r, senders) {
+				return cmp.Or(ctx.Err(), memstreamer.ErrClosed)
+			}
 		}
 	}
 	return nil

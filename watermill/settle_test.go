@@ -1,0 +1,94 @@
+package memwatermill_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+	memwatermill "github.com/memstreamer/memstreamer/watermill"
+)
+
+// leaveInLanes has messages wait in the eight lanes of a group that has ended.
+func leaveInLanes(t *testing.T, streamer memstreamer.EventStreamer) {
+	p, err := memwatermill.NewPubSub(streamer, memwatermill.Config{ConsumerGroup: "billing", Lanes: 8, CloseTimeout: 1}, nil)
+	require.NoError(t, err)
+	require.NoError(t, p.Publish(topic, texts("a", "b", "c", "d")...))
+	_, err = p.Subscribe(t.Context(), topic)
+	require.NoError(t, err)
+	synctest.Wait()
+	require.NoError(t, p.Close())
+}
+
+// TestSettlingHoldsNobody has the first subscriber of a group unable to empty the
+// lanes of another number, while a second waits for that.
+func TestSettlingHoldsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstreamer.New()
+		leaveInLanes(t, memory)
+		broken := &brokenSends{memory}
+		errs := make([]chan error, 2)
+		cancels := make([]context.CancelFunc, 2)
+		for i := range errs {
+			p, err := memwatermill.NewPubSub(broken, memwatermill.Config{ConsumerGroup: "billing"}, nil)
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			errs[i], cancels[i] = make(chan error, 1), cancel
+			go func() {
+				_, err := p.Subscribe(ctx, topic)
+				errs[i] <- err
+			}()
+			synctest.Wait()
+		}
+		for i := range errs {
+			other := len(errs) - 1 - i // the second first
+			cancels[other]()
+			synctest.Wait()
+			select {
+			case err := <-errs[other]:
+				require.ErrorIs(t, err, context.Canceled)
+			default:
+				cancels[1-other]() // or the bubble cannot end
+				require.FailNow(t, "Subscribe waits on after the end of its context")
+			}
+		}
+	})
+}
+
+// brokenSends fails every Send, and has Stats.
+type brokenSends struct{ *memstreamer.StreamConstructor }
+
+func (b *brokenSends) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	return flaky(&wrapped{EventStreamer: b.StreamConstructor, send: func(func() error) error { return errFlaky }}).NewSender(ctx, topic)
+}
+
+// TestLanesExpireWhileSettling has what waits in the lanes of another number
+// expire after it was counted, and before it is received.
+func TestLanesExpireWhileSettling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstreamer.New(memstreamer.WithRetention(time.Hour))
+		leaveInLanes(t, memory)
+		p, err := memwatermill.NewPubSub(&lateStats{memory}, memwatermill.Config{ConsumerGroup: "billing"}, nil)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), long)
+		defer cancel()
+		messages, err := p.Subscribe(ctx, topic)
+		require.NoError(t, err)
+		require.NoError(t, p.Publish(topic, texts("new")...))
+		m := <-messages
+		require.Equal(t, "new", m.UUID)
+		m.Ack()
+		require.NoError(t, p.Close())
+	})
+}
+
+// lateStats returns Stats that are two hours old.
+type lateStats struct{ *memstreamer.StreamConstructor }
+
+func (l *lateStats) Stats() memstreamer.Stats {
+	defer time.Sleep(2 * time.Hour)
+	return l.StreamConstructor.Stats()
+}
