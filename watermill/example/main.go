@@ -8,22 +8,28 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"time"
 )
 
 func main() {
 	orders := flag.Int("orders", 1000, "place `N` orders")
+	flag.Usage = func() {
+		fmt.Fprint(os.Stderr, "Example takes orders through Watermill's Router on a memstreamer, and prints what became of them.\n\nusage: go run ./example [-orders N]\n\n")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if *orders < 1 || flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "example: -orders must be positive, and there are no arguments")
 		os.Exit(2)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	if err := run(ctx, *orders, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		os.Exit(1)
@@ -44,20 +50,20 @@ func run(ctx context.Context, orders int, out io.Writer) error {
 		return err
 	}
 
-	fmt.Fprintf(out, "placing %d orders of %d customers\n", orders, customers)
+	fmt.Fprintf(out, "placing %d orders of %d customers; for one in 10 the bank does not answer at first, and it declines one in 50\n", orders, customers)
 	start := time.Now()
 	for i := range orders {
 		if err := shop.commands.Send(ctx, newOrder(i)); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "placed in %v; waiting until each is shipped or declined\n", time.Since(start).Round(time.Millisecond))
+	fmt.Fprintf(out, "placed in %v; charging takes 2 ms a try, in %d lanes by customer\n", time.Since(start).Round(time.Millisecond), lanes)
 	select {
 	case <-shop.done:
 	case err := <-ended:
-		return fmt.Errorf("the router ended with orders open: %w", err)
+		return errors.Join(errors.New("the router ended before all orders were shipped or declined"), err)
 	}
-	fmt.Fprintf(out, "done after %v\n\n", time.Since(start).Round(time.Millisecond))
+	fmt.Fprintf(out, "all shipped or declined after %v\n\n", time.Since(start).Round(time.Millisecond))
 	if err := shop.router.Close(); err != nil {
 		return err
 	}

@@ -13,6 +13,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := run(ctx, 1000, writer(func(p []byte) (int, error) {
+		if strings.HasPrefix(string(p), "placed") {
+			cancel()
+		}
+		return len(p), nil
+	}))
+	require.EqualError(t, err, "the router ended before all orders were shipped or declined")
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
