@@ -28,6 +28,7 @@ var checks = []check{
 	{"NameIsForgotten", nameIsForgotten},
 	{"LanesKeepKeysInOrder", lanesKeepKeysInOrder},
 	{"StuckHoldsItsLane", stuckHoldsItsLane},
+	{"OthersTakeOver", othersTakeOver},
 	{"LanesChange", lanesChange},
 	{"MessageContext", messageContext},
 	{"ContextEndsSubscription", contextEndsSubscription},
@@ -200,9 +201,12 @@ func startsWhereItShould(w *world) {
 }
 
 func nameIsForgotten(w *world) {
-	for _, lanes := range []int{1, 4} {
+	for i, lanes := range []int{1, 4, 1, 4} {
 		p := w.pubSub(memwatermill.Config{Lanes: lanes})
-		messages := w.subscribe(p, topic)
+		ctx, cancel := context.WithCancel(w.ctx)
+		defer cancel()
+		messages, err := p.Subscribe(ctx, topic)
+		must(err)
 		w.publish(topic, texts("a")...)
 		next(messages, "a").Ack()
 		receivers := w.memory.Stats().Receivers
@@ -214,7 +218,12 @@ func nameIsForgotten(w *world) {
 				failf("a cursor is named %q", r.Name)
 			}
 		}
-		must(p.Close())
+		if i < 2 {
+			must(p.Close())
+		} else {
+			cancel()
+			now()
+		}
 		if left := w.memory.Stats().Receivers; len(left) > 0 {
 			failf("the cursor %q is left", left[0].Name)
 		}
@@ -295,6 +304,26 @@ func stuckHoldsItsLane(w *world) {
 			if memwatermill.LaneOf(uuid, lanes) != memwatermill.LaneOf("stuck", lanes) {
 				next(messages, uuid).Ack()
 			}
+		}
+		none(messages)
+	}
+}
+
+// othersTakeOver closes one of two PubSubs of a group, which has dealt and had
+// its turns. The other goes on alone.
+func othersTakeOver(w *world) {
+	for _, lanes := range []int{1, 4} {
+		config, topic := memwatermill.Config{ConsumerGroup: "billing", Lanes: lanes}, fmt.Sprint(topic, lanes)
+		first := w.pubSub(config)
+		w.publish(topic, texts("a")...)
+		next(w.subscribe(first, topic), "a").Ack()
+		messages := w.subscribe(w.pubSub(config), topic)
+		now()
+		must(first.Close())
+		for i := range 20 {
+			uuid := fmt.Sprint(i)
+			w.publish(topic, texts(uuid)...)
+			next(messages, uuid).Ack()
 		}
 		none(messages)
 	}

@@ -150,6 +150,10 @@ var faults = []fault{
 		config: func(c *memwatermill.Config) { c.Lanes = 1 },
 	},
 	{
+		breaks: "OthersTakeOver", does: "keeps its turns", says: "did not come",
+		pubSub: func(_ *world, p *memwatermill.PubSub) pubSub { return undying{p} },
+	},
+	{
 		breaks: "LanesChange", does: "does not look for what is left", says: "no message came",
 		streamer: func(s memstreamer.EventStreamer) memstreamer.EventStreamer {
 			return struct {

@@ -92,3 +92,23 @@ func (l *lateStats) Stats() memstreamer.Stats {
 	defer time.Sleep(2 * time.Hour)
 	return l.StreamConstructor.Stats()
 }
+
+// TestNothingStaysOpen has a streamer forget all of its topics, which it does once
+// they are empty and no sender or receiver is open.
+func TestNothingStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstreamer.New(memstreamer.WithRetention(time.Hour))
+		eachKind(func(config memwatermill.Config, topic string) {
+			p, err := memwatermill.NewPubSub(memory, config, nil)
+			require.NoError(t, err)
+			require.NoError(t, p.SubscribeInitialize(topic))
+			require.NoError(t, p.Publish(topic, texts("a")...))
+			messages, err := p.Subscribe(t.Context(), topic)
+			require.NoError(t, err)
+			(<-messages).Ack()
+			require.NoError(t, p.Close())
+		})
+		time.Sleep(2 * time.Hour)
+		require.Empty(t, memory.Stats().Topics)
+	})
+}
