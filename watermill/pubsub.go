@@ -129,9 +129,9 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 // group, and goes on where that stopped. Without one it gets all of them, and
 // what it had not acked at its end is forgotten.
 //
-// The subscription ends with ctx, with Close, and when the streamer is closed.
-// It waits then for what is being handled, as Close does, and closes the
-// channel.
+// The subscription ends with ctx and with Close. It waits then for what is being
+// handled, up to [Config.CloseTimeout], and closes the channel. It also ends when
+// the streamer is closed and nothing is being handled.
 func (p *PubSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	if err := p.begin(); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
@@ -91,6 +92,41 @@ type lateStats struct{ *memstreamer.StreamConstructor }
 func (l *lateStats) Stats() memstreamer.Stats {
 	defer time.Sleep(2 * time.Hour)
 	return l.StreamConstructor.Stats()
+}
+
+// TestGroupSettlesOnce has the second subscriber of a group come when the lanes of
+// another number, which the first found full, are empty. It must go on where the
+// first has ended: in a lane.
+func TestGroupSettlesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstreamer.New()
+		leaveInLanes(t, memory)
+		subscribe := func() (*memwatermill.PubSub, <-chan *message.Message) {
+			p, err := memwatermill.NewPubSub(memory, memwatermill.Config{ConsumerGroup: "billing", CloseTimeout: 1}, nil)
+			require.NoError(t, err)
+			messages, err := p.Subscribe(t.Context(), topic)
+			require.NoError(t, err)
+			return p, messages
+		}
+		first, messages := subscribe()
+		for range 4 {
+			(<-messages).Ack()
+		}
+		synctest.Wait()
+		second, messages := subscribe()
+		require.NoError(t, second.Publish(topic, texts("e")...))
+		synctest.Wait()
+		require.NoError(t, first.Close())
+		synctest.Wait()
+		select {
+		case m := <-messages:
+			require.Equal(t, "e", m.UUID)
+			m.Ack()
+		default:
+			t.Error("no message came")
+		}
+		require.NoError(t, second.Close())
+	})
 }
 
 // TestNothingStaysOpen has a streamer forget all of its topics, which it does once
