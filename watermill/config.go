@@ -25,16 +25,16 @@ type Config struct {
 	// stays until the streamer's own rules forget it, such as its retention.
 	ConsumerGroup string
 
-	// StreamFromLatest starts a new cursor after the newest message, and not with
-	// the oldest that is kept. A group that has a cursor goes on there.
+	// StreamFromLatest starts a new cursor after the newest message. The default is
+	// to start at the oldest that is kept. A group that has a cursor resumes there.
 	StreamFromLatest bool
 
 	// Lanes is how many messages a group handles at once. The default is 1, which
 	// keeps the order of the topic. With more, messages with the same LaneKey are
 	// handled in order and one at a time, and the others need not wait for them.
 	//
-	// All subscribers of a group need the same number. For another one, see the
-	// package's README.
+	// All subscribers of a group need the same number. The package's README says
+	// what a change does to messages that wait.
 	Lanes int
 
 	// LaneKey returns the key of a message, which it must not change. The default
@@ -50,8 +50,8 @@ type Config struct {
 	NackDelay    time.Duration
 	MaxNackDelay time.Duration
 
-	// CloseTimeout is how long the end of a subscription waits for what is being
-	// handled. The default is 30 s.
+	// CloseTimeout is how long a subscription that ends waits for the messages that
+	// are being handled. The default is 30 s.
 	CloseTimeout time.Duration
 }
 

@@ -7,8 +7,8 @@
 // Every consumer group has a cursor on it, and every subscription without a
 // group has one of its own: one message is in flight at a time, and the next
 // follows when that is acked. With [Config.Lanes] a group handles several
-// messages at once and keeps the order of those with the same key. A topic must
-// not be named like a lane's, which end like #3/16.
+// messages at once and keeps the order of those with the same key. Names of
+// topics that end like #3/16 are kept for the lanes.
 //
 // Any [memstreamer.EventStreamer] will do. With one in memory, messages live as
 // long as it does; on a file or on JetStream, a group goes on after a restart
@@ -65,7 +65,9 @@ var (
 )
 
 // NewPubSub returns a PubSub on streamer, which stays the caller's to close. A
-// nil logger logs nothing. It fails where streamer is nil or config is invalid.
+// nil logger logs nothing. It fails if streamer is nil, if it cannot be compared by
+// ==, which tells the groups of one streamer from those of another, and if config
+// is invalid.
 func NewPubSub(streamer memstreamer.EventStreamer, config Config, logger watermill.LoggerAdapter) (*PubSub, error) {
 	if streamer == nil {
 		return nil, errors.New("memwatermill: NewPubSub: the streamer is nil")
