@@ -18,6 +18,15 @@ func main() {
 	flag.IntVar(&c.rounds, "rounds", 7, "do each job `N` times, and take medians")
 	flag.IntVar(&c.messages, "messages", 20_000, "pass `N` messages in a throughput job, and a quarter in the others")
 	readme := flag.String("readme", "", "write the table into `FILE`, and not to standard output")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), `Pubsub measures memstreamer's Watermill Pub/Sub beside Watermill's GoChannel, and
+prints a table of what the same jobs cost.
+
+Usage: go run -C benchmarks ./pubsub [flags]
+
+`)
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	if c.rounds < 1 || c.messages < 100 || flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "pubsub: -rounds must be positive, -messages 100 or more, and there are no arguments")
