@@ -62,6 +62,7 @@ type cursor struct {
 	settling int64     // the event that settle works on, or 0
 	again    *delivery // an event that came although it is acked
 	unsure   bool      // the server may have delivered an event that did not arrive
+	free     bool      // nobody had an event when the cursor was opened, and no pull request was lost since
 
 	reconnects uint64 // of the connection, when the last event came
 }
@@ -85,6 +86,7 @@ func (s *Streamer) openCursor(ctx context.Context, topic, name string, latest bo
 		changed:  make(chan struct{}),
 		// Another process may have left with an event.
 		unsure:     !isNew,
+		free:       s.nobodyHasEvent(consumer.CachedInfo()),
 		reconnects: s.conn.Stats().Reconnects,
 	}
 	c.silence = time.AfterFunc(2*pullHeartbeat, c.lostPull)
@@ -257,7 +259,8 @@ func (c *cursor) check(ctx context.Context) error {
 			c.held = nil
 		}
 	}
-	elsewhere := out && c.held == nil && c.unsure
+	// What was delivered since the cursor was opened went to somebody who waited.
+	elsewhere := out && c.held == nil && c.unsure && !c.free
 	// A cluster counts a delivery at once, and says which it was when its servers
 	// have agreed on it.
 	unnamed := info.Delivered.Consumer == info.AckFloor.Consumer
@@ -286,7 +289,7 @@ func (c *cursor) where(ctx context.Context) (*natsjs.ConsumerInfo, error) {
 		err = fmt.Errorf("%w: %w", errCursorGone, err)
 	case err != nil:
 		return nil, err
-	case c.streamer.clustered && (info.Cluster == nil || info.Cluster.Leader == ""):
+	case !c.streamer.fromLeader(info):
 		return nil, errNoLeader
 	case !info.Created.Equal(c.created):
 		err = fmt.Errorf("%w, and another was made in its place", errCursorGone)
@@ -295,6 +298,18 @@ func (c *cursor) where(ctx context.Context) (*natsjs.ConsumerInfo, error) {
 	}
 	c.fail(err)
 	return nil, err
+}
+
+// fromLeader reports whether info comes from the leader of the consumer. Another
+// server of a cluster may know only that the consumer exists.
+func (s *Streamer) fromLeader(info *natsjs.ConsumerInfo) bool {
+	return !s.clustered || info.Cluster != nil && info.Cluster.Leader != ""
+}
+
+// nobodyHasEvent reports whether info says that no event is delivered and not
+// acked.
+func (s *Streamer) nobodyHasEvent(info *natsjs.ConsumerInfo) bool {
+	return s.fromLeader(info) && info.NumAckPending == 0
 }
 
 // ackSubject returns the subject on which the server takes an ack of the event

@@ -15,9 +15,10 @@
 //   - Send and Ack return nil once the server has confirmed them. An error leaves
 //     open whether they took effect, unless it says what is wrong with an argument.
 //   - Receivers of one name share its cursor across processes. An event is with one
-//     process at a time. The next receiver to be opened gets it at once. One that
-//     waits already gets it when the receivers of the process that has it are
-//     closed, or after [AckWait].
+//     process at a time. A receiver that is opened while an event is out takes it
+//     over at once, also from a process that still works on it. One that was open
+//     before gets it when the receivers of the process that has it are closed, or
+//     after [AckWait].
 //   - A server that is killed may forget the acks of its last tenth of a second and
 //     deliver their events again, unless [WithExactAcks] is given.
 //   - A Recv fails if its stream or consumer was deleted or made anew. Close the

@@ -68,7 +68,7 @@ func (c *cursor) deliver(d *delivery) {
 		} else {
 			// The server may be another than the one that was asked, and have
 			// forgotten acks.
-			c.reconnects, c.unsure = reconnects, true
+			c.reconnects, c.unsure, c.free = reconnects, true, false
 		}
 	default:
 		c.held = nil
@@ -124,7 +124,7 @@ func (c *cursor) doubtPull() {
 func (c *cursor) lostPull() {
 	c.mu.Lock()
 	c.pulling = false
-	c.unsure = true
+	c.unsure, c.free = true, false
 	c.silence.Stop()
 	c.changedLocked()
 	c.mu.Unlock()

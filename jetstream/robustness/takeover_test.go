@@ -33,6 +33,26 @@ func TestTakeover(t *testing.T) {
 	recv(t, second, "2")
 }
 
+// Two processes open receivers of one name before there is an event. The first
+// event goes to the one that waits, and stays there when the other one begins to
+// wait too.
+func TestOpenedTogether(t *testing.T) {
+	js := startEmbedded(t)
+	here, there := newStreamer(t, js), newStreamer(t, js)
+	newReceiver(t, here, "topic", "name") // so that the others find a consumer
+	first, second := newReceiver(t, newStreamer(t, js), "topic", "name"), newReceiver(t, there, "topic", "name")
+	send(t, here, "topic", "1", "2")
+	ack := recv(t, first, "1")
+
+	requests := pullRequests(t, js, "topic@name")
+	call := start(t.Context(), second)
+	await(t, requests, soonest)
+	require.NoError(t, ack())
+	got := await(t, call, soonest)
+	require.NoError(t, got.err)
+	assert.Equal(t, "2", got.event.ForeignID)
+}
+
 // A Recv takes an event from another process and ends before it gets it. The
 // ack of the other process is as good as before.
 func TestTakeoverGivenUp(t *testing.T) {
