@@ -16,6 +16,10 @@ import (
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
 
+// inProgress limits the orders accepted and not delivered, so that the first are
+// delivered in the first second.
+const inProgress = 100
+
 // Store is a [fulfilment.Store] that can list its records.
 type Store interface {
 	fulfilment.Store
@@ -43,21 +47,33 @@ func Run(ctx context.Context, streamer fulfilment.EventStreamer, store Store, or
 		before.accepted, before.delivered, before.accepted-before.delivered)
 
 	var delivered, redelivered atomic.Int64
+	room := make(room, inProgress)
 	engine, err := fulfilment.New(ctx, streamer, store, fulfilment.WithHooks(fulfilment.Hooks{
 		Received: func(_ string, _ *fulfilment.Event, again bool) {
 			if again {
 				redelivered.Add(1)
 			}
 		},
-		Failed:   func(consumer string, err error) { fmt.Fprintf(stderr, "%s: %v\n", consumer, err) },
-		Finished: func(string) { delivered.Add(1) },
+		Failed: func(consumer string, err error) { fmt.Fprintf(stderr, "%s: %v\n", consumer, err) },
+		Finished: func(string) {
+			delivered.Add(1)
+			room.leave()
+		},
 	}))
 	if err != nil {
 		return err
 	}
 	start := time.Now()
-	err = work(ctx, engine, orders, stderr, func() {
-		fmt.Fprintf(stdout, "%d delivered since this start, after %v\n", delivered.Load(), time.Since(start).Round(time.Second))
+	err = work(ctx, engine, func() error {
+		if err := orders.submit(ctx, engine, room, stderr); err != nil {
+			return err
+		}
+		if err := engine.Wait(ctx); err != nil {
+			return err
+		}
+		return relayed(ctx, store)
+	}, func() {
+		fmt.Fprintf(stdout, "%5d delivered since this start, after %v\n", delivered.Load(), time.Since(start).Round(time.Second))
 	})
 	if err != nil {
 		return err
@@ -81,16 +97,15 @@ func Run(ctx context.Context, streamer fulfilment.EventStreamer, store Store, or
 	return nil
 }
 
-// work runs the engine until all orders are delivered, and calls progress every
-// other second.
-func work(ctx context.Context, engine *fulfilment.Engine, orders Orders, stderr io.Writer, progress func()) error {
+// work runs the engine while f does, and calls progress every second.
+func work(ctx context.Context, engine *fulfilment.Engine, f func() error, progress func()) error {
 	running, stop := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer stop()
 	workers.Go(func() { engine.Run(running) })
 	workers.Go(func() {
-		ticker := time.NewTicker(2 * time.Second)
+		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
 		for {
 			select {
@@ -101,35 +116,71 @@ func work(ctx context.Context, engine *fulfilment.Engine, orders Orders, stderr 
 			}
 		}
 	})
-	if err := orders.submit(ctx, engine, stderr); err != nil {
-		return err
+	return f()
+}
+
+// relayed waits until the outbox is empty. An order's last event may be received
+// before the relay deletes it there.
+func relayed(ctx context.Context, store Store) error {
+	for {
+		events, err := store.Outbox(ctx, 1)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return engine.Wait(ctx)
+}
+
+// room has a token for each order in progress that this process submitted.
+type room chan struct{}
+
+// enter waits for room.
+func (r room) enter(ctx context.Context) error {
+	select {
+	case r <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leave does not wait: an order that a process before this one submitted has no
+// token.
+func (r room) leave() {
+	select {
+	case <-r:
+	default:
+	}
 }
 
 // submit has the engine accept all orders that it has not accepted before.
-func (o Orders) submit(ctx context.Context, engine *fulfilment.Engine, stderr io.Writer) error {
+func (o Orders) submit(ctx context.Context, engine *fulfilment.Engine, room room, stderr io.Writer) error {
 	if o.File != "" {
 		file, err := os.Open(o.File)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		return submit(ctx, engine, file, "", stderr)
+		return submit(ctx, engine, room, file, "", stderr)
 	}
 	for round := range o.Repeat {
 		suffix := ""
 		if round > 0 {
 			suffix = fmt.Sprintf("-%d", round+1)
 		}
-		if err := submit(ctx, engine, strings.NewReader(fulfilment.Sample), suffix, stderr); err != nil {
+		if err := submit(ctx, engine, room, strings.NewReader(fulfilment.Sample), suffix, stderr); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func submit(ctx context.Context, engine *fulfilment.Engine, r io.Reader, suffix string, stderr io.Writer) error {
+// submit submits the orders of one file, each when there is room for it.
+func submit(ctx context.Context, engine *fulfilment.Engine, room room, r io.Reader, suffix string, stderr io.Writer) error {
 	orders := fulfilment.NewReader(r)
 	for {
 		order, err := orders.Read()
@@ -144,7 +195,12 @@ func submit(ctx context.Context, engine *fulfilment.Engine, r io.Reader, suffix 
 			return err
 		}
 		order.ID += suffix
-		if err := engine.Submit(ctx, order); err != nil && !errors.Is(err, fulfilment.ErrDuplicate) {
+		if err := room.enter(ctx); err != nil {
+			return err
+		}
+		if err := engine.Submit(ctx, order); errors.Is(err, fulfilment.ErrDuplicate) {
+			room.leave()
+		} else if err != nil {
 			return err
 		}
 	}
