@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment/durable"
 )
 
 // config is what the flags say.
@@ -15,8 +17,7 @@ type config struct {
 	nats     string
 	stream   string
 	replicas int
-	in       string
-	repeat   int
+	orders   durable.Orders
 }
 
 // parseFlags reports what is wrong with args on stderr, as the flag package
@@ -25,13 +26,17 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "Takes orders through a workflow whose events are on NATS JetStream. Kill it and start it again: it goes on from there.\n\nUsage: example [flags]\n")
+		flags.PrintDefaults()
+	}
 	flags.StringVar(&c.streamer, "streamer", "embedded", "keep events in a server inside the process, embedded, or in one elsewhere, nats")
 	flags.StringVar(&c.dir, "dir", "fulfilment-data", "keep the orders, and the embedded server's events, in `DIR`")
 	flags.StringVar(&c.nats, "nats", "", "`URL` of the server for -streamer nats, such as nats://127.0.0.1:4222")
 	flags.StringVar(&c.stream, "stream", "FULFILMENT", "`NAME` of the JetStream stream")
 	flags.IntVar(&c.replicas, "replicas", 1, "keep events on `N` servers of a cluster, for -streamer nats")
-	flags.StringVar(&c.in, "in", "", "read orders as JSON lines from `FILE` (default the embedded sample)")
-	flags.IntVar(&c.repeat, "repeat", 50, "go through the embedded sample `N` times, with new order IDs each time")
+	flags.StringVar(&c.orders.File, "in", "", "read orders as JSON lines from `FILE` (default the embedded sample)")
+	flags.IntVar(&c.orders.Repeat, "repeat", 50, "go through the embedded sample `N` times, with new order IDs each time")
 	if err := flags.Parse(args); err != nil {
 		return config{}, err
 	}
@@ -53,8 +58,8 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 		err = errors.New("-replicas is for -streamer nats: the embedded server is one")
 	case c.replicas < 1 || c.replicas > 5:
 		err = fmt.Errorf("-replicas must be from 1 to 5, not %d", c.replicas)
-	case c.repeat < 1:
-		err = fmt.Errorf("-repeat must be 1 or more, not %d", c.repeat)
+	case c.orders.Repeat < 1:
+		err = fmt.Errorf("-repeat must be 1 or more, not %d", c.orders.Repeat)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "example: %v\nexample -h lists the flags.\n", err)
