@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -36,6 +37,8 @@ type cursor struct {
 	created  time.Time // of the consumer: it tells the consumer from a later one of its name
 
 	receivers int // guarded by the streamer's mu
+
+	record atomic.Uint64 // the sequence of the last ack record known
 
 	// acking is held during an ack. The server answers only one of two requests
 	// to ack the same event.

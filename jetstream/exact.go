@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
@@ -38,32 +36,69 @@ func (o options) ackConfig() natsjs.StreamConfig {
 
 func (a *ackRecords) subject(consumer string) string { return a.name + "." + consumer }
 
-// write notes that the events of c up to id are acked.
+// ackRecord says that the events of a consumer up to id are acked.
+type ackRecord struct {
+	id       int64
+	created  int64  // when the consumer was, which tells it from a later one of its name
+	sequence uint64 // of the message, or 0 if there is none
+}
+
+// write notes that the events of c up to id are acked. A record is only replaced
+// by a later one: an ack that another process confirmed meanwhile stays noted.
 func (a *ackRecords) write(ctx context.Context, c *cursor, id int64) error {
-	// The time tells the consumer from a later one of its name.
-	body := fmt.Sprintf("%d %d", id, c.created.UnixNano())
-	_, err := a.js.Publish(ctx, a.subject(c.name), []byte(body), natsjs.WithRetryAttempts(0))
-	return err
+	body := fmt.Appendf(nil, "%d %d", id, c.created.UnixNano())
+	for {
+		ack, err := a.js.Publish(ctx, a.subject(c.name), body,
+			natsjs.WithExpectLastSequencePerSubject(c.record.Load()), natsjs.WithRetryAttempts(0))
+		if err == nil {
+			c.record.Store(ack.Sequence)
+			return nil
+		}
+		if !replaced(err) {
+			return err
+		}
+		last, err := a.last(ctx, c.name)
+		if err != nil {
+			return err
+		}
+		c.record.Store(last.sequence)
+		created := c.created.UnixNano()
+		if last.created > created || last.created == created && last.id >= id {
+			return nil
+		}
+	}
+}
+
+// replaced reports whether err says that there is another message than the one
+// that was to be replaced.
+func replaced(err error) bool {
+	api, ok := errors.AsType[*natsjs.APIError](err)
+	return ok && (api.ErrorCode == natsjs.JSErrCodeStreamWrongLastSequence || api.ErrorCode == natsjs.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // read returns the ID of the last event of c that is acked, or 0.
 func (a *ackRecords) read(ctx context.Context, c *cursor) (int64, error) {
-	msg, err := a.stream.GetLastMsgForSubject(ctx, a.subject(c.name))
-	if errors.Is(err, natsjs.ErrMsgNotFound) {
-		return 0, nil
-	}
-	if err != nil {
+	last, err := a.last(ctx, c.name)
+	if err != nil || last.created != c.created.UnixNano() {
 		return 0, err
 	}
-	number, created, _ := strings.Cut(string(msg.Data), " ")
-	id, err := strconv.ParseInt(number, 10, 64)
+	return last.id, nil
+}
+
+// last returns the record of a consumer.
+func (a *ackRecords) last(ctx context.Context, consumer string) (r ackRecord, err error) {
+	msg, err := a.stream.GetLastMsgForSubject(ctx, a.subject(consumer))
+	if errors.Is(err, natsjs.ErrMsgNotFound) {
+		return ackRecord{}, nil
+	}
 	if err != nil {
-		return 0, fmt.Errorf("message %d of stream %q is not an ack: %w", msg.Sequence, a.name, err)
+		return ackRecord{}, err
 	}
-	if created != strconv.FormatInt(c.created.UnixNano(), 10) {
-		return 0, nil
+	r.sequence = msg.Sequence
+	if _, err := fmt.Sscanf(string(msg.Data), "%d %d", &r.id, &r.created); err != nil {
+		return ackRecord{}, fmt.Errorf("message %d of stream %q is not an ack: %w", msg.Sequence, a.name, err)
 	}
-	return id, nil
+	return r, nil
 }
 
 func (a *ackRecords) forget(ctx context.Context, consumer string) error {

@@ -1,6 +1,7 @@
 package robustness_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -43,6 +44,39 @@ func TestExactAcks(t *testing.T) {
 	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), names[0])())
 	assert.NotZero(t, forgotten, "the server forgot no ack, so that this shows nothing")
 	t.Logf("the server forgot %d of %d acks", forgotten, kills*events)
+}
+
+// lateRecords is JetStream where the first record of an ack is on its way until
+// released is closed.
+type lateRecords struct {
+	natsjs.JetStream
+	released <-chan struct{}
+}
+
+func (l lateRecords) Publish(ctx context.Context, subject string, body []byte, opts ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
+	<-l.released
+	return l.JetStream.Publish(ctx, subject, body, opts...)
+}
+
+// The record of an ack arrives when another process has acked the next event. It
+// does not take that ack back.
+func TestExactAcksLate(t *testing.T) {
+	js := startEmbedded(t)
+	released := make(chan struct{})
+	here := newStreamer(t, lateRecords{js, released}, jetstream.WithExactAcks(), jetstream.WithAckTimeout(patience))
+	there := newStreamer(t, js, jetstream.WithExactAcks())
+	send(t, there, "topic", "1", "2", "3")
+	first := recv(t, newReceiver(t, here, "topic", "name"), "1")
+	acked := make(chan error, 1)
+	go func() { acked <- first() }()
+	require.Eventually(t, func() bool { return consumer(t, js).AckFloor.Stream == 1 }, patience, time.Millisecond)
+	require.NoError(t, recv(t, newReceiver(t, there, "topic", "name"), "2")())
+	close(released)
+	require.NoError(t, await(t, acked, soon))
+
+	_, err := js.ResetConsumerToSequence(t.Context(), streamName, consumer(t, js).Name, 1)
+	require.NoError(t, err)
+	recv(t, newReceiver(t, newStreamer(t, js, jetstream.WithExactAcks()), "topic", "name"), "3")
 }
 
 // The record of an ack goes with its cursor.
