@@ -79,8 +79,12 @@ func replaced(err error) bool {
 // read returns the ID of the last event of c that is acked, or 0.
 func (a *ackRecords) read(ctx context.Context, c *cursor) (int64, error) {
 	last, err := a.last(ctx, c.name)
-	if err != nil || last.created != c.created.UnixNano() {
+	if err != nil {
 		return 0, err
+	}
+	c.record.Store(last.sequence)
+	if last.created != c.created.UnixNano() {
+		return 0, nil
 	}
 	return last.id, nil
 }

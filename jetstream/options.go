@@ -132,11 +132,14 @@ func WithAckTimeout(d time.Duration) Option {
 // With this option an Ack also publishes the event's ID to a second stream, whose
 // name is that of the first and _ACKS, and receivers pass over what was acked.
 //
-// It costs one more message for each Ack, sent along with the ack, and one small
-// message kept for each cursor until [Streamer.Forget] or [WithConsumerInactivity]
-// removes it. Every process that acks events of the stream has to set it. It does
-// not cover a loss of power, unless the server syncs each message to disk, nor an
-// operator who resets a consumer.
+// It costs one more message for each Ack, sent along with the ack, and Ack waits for
+// both answers. Where several processes ack events of one name, an Ack after one of
+// another process takes two round trips more. One small message is kept for each
+// cursor until [Streamer.Forget] or [WithConsumerInactivity] removes it.
+//
+// Every process that acks events of the stream has to set it. It does not cover a
+// loss of power, unless the server syncs each message to disk, nor an operator who
+// resets a consumer.
 func WithExactAcks() Option {
 	return func(o *options) error {
 		o.exactAcks = true
