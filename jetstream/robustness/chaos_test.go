@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-var chaosTime = flag.Duration("chaos", 6*time.Second, "how long each part of TestChaos goes on")
+var chaosTime = flag.Duration("chaos", 4*time.Second, "how long each part of TestChaos goes on")
 
 // TestChaos has two processes send and receive on the same names while servers
 // and connections fail. No event is lost, none comes after the confirmation of

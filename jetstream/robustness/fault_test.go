@@ -2,6 +2,7 @@ package robustness_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strconv"
 	"sync"
@@ -19,17 +20,27 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+var long = flag.Bool("long", false, "have TestLeaderRestarts and TestTakeoverKeepsAcks go on four times as long")
+
+// atLength returns events, or four times as many with -long.
+func atLength(events int) int {
+	if *long {
+		return 4 * events
+	}
+	return events
+}
+
 // TestLeaderRestarts stops and starts the server that leads the stream, twice,
-// while four senders and eight receivers work on 8,000 events. A sender has two
+// while four senders and eight receivers work on 2,000 events. A sender has two
 // topics to itself, so that the receivers of each must get what it sent there
 // one by one, and each once.
 func TestLeaderRestarts(t *testing.T) {
 	const (
 		senders  = 4
 		topics   = 2 // of each sender
-		events   = 8_000
 		restarts = 2
 	)
+	events := atLength(2_000)
 	c := startCluster(t)
 	js := c.connect(t)
 	s := newStreamer(t, js, jetstream.WithReplicas(3))
@@ -59,7 +70,7 @@ func TestLeaderRestarts(t *testing.T) {
 			t.Logf("%d sent, %d received: stopping %s, which leads the stream", sent.n.Load(), received.n.Load(), leader.options.ServerName)
 			leader.stop()
 			// The other two have to carry on without it.
-			if err := received.wait(ctx, received.n.Load()+events/20); err != nil {
+			if err := received.wait(ctx, received.n.Load()+int64(events/20)); err != nil {
 				return err
 			}
 			t.Logf("%d sent, %d received: starting %s", sent.n.Load(), received.n.Load(), leader.options.ServerName)

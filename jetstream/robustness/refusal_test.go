@@ -32,6 +32,7 @@ func TestNoJetStream(t *testing.T) {
 
 // A server switches its JetStream off when its disk is full.
 func TestJetStreamSwitchedOff(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	srv := startServer(t)
 	s := newStreamer(t, connect(t, srv.url()))
 	send(t, s, "topic", "1")
@@ -90,6 +91,7 @@ func (silentDisk) PublishMsg(ctx context.Context, _ *nats.Msg, _ ...natsjs.Publi
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newStreamer(t, silentDisk{startEmbedded(t)})
 	snd, err := s.NewSender(t.Context(), "topic")
 	require.NoError(t, err)

@@ -125,7 +125,7 @@ func TestNoLeader(t *testing.T) {
 // which takes over, while another process receives and acks in a cluster. No
 // event comes after its ack was confirmed.
 func TestTakeoverKeepsAcks(t *testing.T) {
-	const events = 1000
+	events := atLength(250)
 	js := startCluster(t).connect(t)
 	here, there := newStreamer(t, js, jetstream.WithReplicas(3)), newStreamer(t, js, jetstream.WithReplicas(3))
 	snd, err := here.NewSender(t.Context(), "topic")
@@ -166,7 +166,7 @@ func TestTakeoverKeepsAcks(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for floor.Load() < events {
+		for floor.Load() < int64(events) {
 			acked := floor.Load()
 			e, ack, err := r.Recv(ctx)
 			if err != nil {
