@@ -100,8 +100,8 @@ func accepted(t *testing.T, db *sql.DB) (n int) {
 // to do.
 func TestKill(t *testing.T) {
 	const (
-		rounds = 6
-		kills  = 4
+		rounds = 3
+		kills  = 2
 	)
 	orders := rounds * strings.Count(fulfilment.Sample, "\n")
 	dir := t.TempDir()
