@@ -114,8 +114,10 @@ func (c *cursor) settle(ctx context.Context, d *delivery) (settled bool, err err
 			return false, err
 		case int64(info.AckFloor.Stream) >= d.id:
 			return true, nil
-		case int64(info.Delivered.Stream) >= d.id:
-			return false, nil // and the next ack is answered
+		case int64(info.Delivered.Stream) >= d.id && info.NumAckPending > 0:
+			// The next ack is answered. Where nothing is out, Delivered may tell of
+			// a delivery that the server has forgotten otherwise.
+			return false, nil
 		}
 		if info.NumAckPending > 0 {
 			// It comes before d, and was acked before d was delivered.
