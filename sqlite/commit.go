@@ -14,35 +14,33 @@ import (
 // maxBatch is how many calls share a transaction at most, so that none is long.
 const maxBatch = 512
 
-// kind is what an op is of. In a transaction they take effect in this order: a
-// name may be forgotten and opened again, and opened twice and acked.
-type kind int
-
-const (
-	opForget kind = iota
-	opOpen        // a new cursor
-	opAck
-	opSend
-)
-
-// op is what one call wants to have written.
+// op is what one call wants to have written: an event, an ack, or what memory has
+// of a name.
 type op struct {
 	kind kind
 
 	event   journal.Event // of a Send; the leader gives it its ID
 	headers any           // as the database keeps them
 
-	name   name           // of all others
-	cursor journal.Cursor // of an Ack or a new cursor
+	name   name           // of the others
+	cursor journal.Cursor // of an Ack; of a name what was written, nil if none is there
 	id     int64          // acked
 	ack    memstreamer.Ack
 
 	write statement // empty if there is nothing to write
-	proof statement // is true if that was written
+	proof statement // is true if that was written, and nothing for the name after it
 
 	done chan struct{} // closed when err is the outcome
 	err  error
 }
+
+type kind int
+
+const (
+	opSend kind = iota
+	opAck
+	opName
+)
 
 type statement struct {
 	query string
@@ -117,22 +115,19 @@ func (s *Streamer) withdraw(o *op) bool {
 // take moves ops from the queue to the transaction, those that have waited
 // longest, and returns them. Of a streamer that was closed it takes acks alone: all
 // others are being withdrawn.
-func (s *Streamer) take(first kind) []*op {
+func (s *Streamer) take() []*op {
 	closed := s.closing.Err() != nil
 	before := len(s.leader.batch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = slices.DeleteFunc(s.queue, func(o *op) bool {
-		taken := len(s.leader.batch) < maxBatch && o.kind >= first && (o.kind == opAck || !closed)
+		taken := len(s.leader.batch) < maxBatch && (o.kind == opAck || !closed)
 		if taken {
 			s.leader.batch = append(s.leader.batch, o)
 		}
 		return taken
 	})
-	ops := s.leader.batch[before:]
-	// Within one kind they keep their order.
-	slices.SortStableFunc(ops, func(a, b *op) int { return int(a.kind - b.kind) })
-	return ops
+	return s.leader.batch[before:]
 }
 
 // errPanicked is the outcome of what was being written when a driver panicked.
@@ -182,7 +177,7 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 // writeAll ends the transaction that has begun on conn with the ops that wait in
 // it, and tells their callers the outcome.
 func (s *Streamer) writeAll(conn *sql.Conn) {
-	err := s.write(conn, s.take(opForget), true)
+	err := s.write(conn, s.take(), true)
 	if _, ok := errors.AsType[statementError](err); ok {
 		// One of them may be to blame: each gets a transaction of its own.
 		for i := range s.leader.batch {
@@ -233,18 +228,17 @@ func (s *Streamer) write(conn *sql.Conn, ops []*op, shared bool) error {
 	err := s.executeAll(conn, ops)
 	committed := func() {}
 	if shared {
-		// Calls that have come meanwhile need not wait for the next transaction. A
-		// name is not forgotten and opened twice in one.
-		for err == nil {
-			later := s.take(opAck)
-			if len(later) == 0 {
-				break
-			}
-			err = s.executeAll(conn, later)
+		// Calls that have come meanwhile need not wait for the next transaction.
+		for err == nil && len(ops) > 0 {
+			ops = s.take()
+			err = s.executeAll(conn, ops)
 		}
 		ops = s.leader.batch
-		if err == nil {
-			committed, err = s.sweep(conn, len(ops))
+		// A streamer that was closed may know less than one after it.
+		if err == nil && s.closing.Err() == nil {
+			var forgotten []*op
+			forgotten, committed, err = s.sweep(conn, len(ops))
+			ops = append(ops, forgotten...)
 		}
 	}
 	if err != nil {
@@ -269,34 +263,50 @@ func (s *Streamer) write(conn *sql.Conn, ops []*op, shared bool) error {
 	return nil
 }
 
-// executeAll writes ops, those that follow each other and are alike in one
-// statement: preparing one takes most of the time.
+// executeAll writes ops, in their order for each name.
 func (s *Streamer) executeAll(conn *sql.Conn, ops []*op) error {
-	var query string
-	var args []any
-	rows := 0
-	flush := func() (err error) {
-		if rows > 0 {
-			_, err = conn.ExecContext(context.Background(), s.queries.rows(query, rows), args...)
-		}
-		args, rows = args[:0], 0
-		return err
-	}
+	var events, cursors rows
 	for _, o := range ops {
 		s.resolve(o)
-		if o.write.query == "" {
-			continue
+		r := &cursors
+		if o.kind == opSend {
+			r = &events
 		}
-		if o.write.query != query || o.kind == opForget {
-			if err := flush(); err != nil {
-				return err
-			}
-			query = o.write.query
+		if err := r.add(conn, o.write); err != nil {
+			return err
 		}
-		args = append(args, o.write.args...)
-		rows++
 	}
-	return flush()
+	return errors.Join(events.flush(conn), cursors.flush(conn))
+}
+
+// rows gathers what follows each other and is alike for one statement: preparing
+// one takes most of the time.
+type rows struct {
+	statement
+	n int
+}
+
+func (r *rows) add(conn *sql.Conn, row statement) error {
+	if row.query == "" {
+		return nil
+	}
+	if row.query != r.query {
+		if err := r.flush(conn); err != nil {
+			return err
+		}
+		*r = rows{statement: statement{query: row.query}}
+	}
+	r.args = append(r.args, row.args...)
+	r.n++
+	return nil
+}
+
+func (r *rows) flush(conn *sql.Conn) error {
+	if r.n == 0 {
+		return nil
+	}
+	_, err := conn.ExecContext(context.Background(), repeat(r.query, r.n), r.args...)
+	return err
 }
 
 // resolve decides what is to be written for o, on what memory has now, which is
@@ -311,42 +321,25 @@ func (s *Streamer) resolve(o *op) {
 		s.leader.nextID++
 		o.write = statement{s.queries.insert, []any{e.ID, text(e.Topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano()}}
 		o.proof = statement{s.queries.hasEvent, []any{e.ID}}
-	case opOpen:
-		if p, ok := o.cursor.Position(); ok {
-			o.write = statement{s.queries.open, []any{topic, name, p.After, p.AckedID}}
-			o.proof = statement{s.queries.hasCursor, []any{topic, name, p.After}}
-		}
 	case opAck:
 		if _, ok := o.cursor.Position(); ok {
 			o.write = statement{s.queries.ack, []any{topic, name, o.id, o.id}}
 			o.proof = statement{s.queries.hasCursor, []any{topic, name, o.id}}
 		}
-	case opForget:
-		if !s.alive(o.name) {
-			o.write = statement{s.queries.forget, []any{topic, name}}
-			o.proof = statement{s.queries.hasNoCursor, []any{topic, name}}
+	case opName:
+		if o.cursor = s.log.Cursor(o.name.topic, o.name.name); o.cursor != nil {
+			if s.written(o.name, o.cursor) { // and acks may have been since
+				return
+			}
+			if p, ok := o.cursor.Position(); ok {
+				o.write = statement{s.queries.open, []any{topic, name, p.After, p.AckedID}}
+				o.proof = statement{s.queries.hasCursor, []any{topic, name, p.After}}
+				return
+			}
+			o.cursor = nil
 		}
-	}
-}
-
-// alive reports whether a name whose position was written is still in memory. It
-// may have been forgotten and made again, and then has a position to be written.
-func (s *Streamer) alive(n name) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, ok := s.names[n]
-	if ok {
-		_, ok = c.Position()
-	}
-	return ok
-}
-
-// drop takes a name out of names, unless it is alive.
-func (s *Streamer) drop(n name) {
-	if !s.alive(n) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.names, n)
+		o.write = statement{s.queries.forget, []any{topic, name}}
+		o.proof = statement{s.queries.hasNoCursor, []any{topic, name}}
 	}
 }
 
@@ -359,19 +352,19 @@ func (s *Streamer) apply(ops []*op) {
 			s.leader.lastID = o.event.ID
 		}
 	}
-	if events != nil {
-		s.log.Append(events)
-	}
+	s.log.Append(events)
 	for _, o := range ops {
 		switch o.kind {
 		case opAck:
 			_ = o.ack() // which cannot fail in memory
-		case opOpen:
+		case opName:
 			s.mu.Lock()
-			s.names[o.name] = o.cursor
+			if o.cursor == nil {
+				delete(s.names, o.name)
+			} else {
+				s.names[o.name] = o.cursor
+			}
 			s.mu.Unlock()
-		case opForget:
-			s.drop(o.name)
 		}
 	}
 }
@@ -383,15 +376,21 @@ func (s *Streamer) settle(conn *sql.Conn) (written bool, err error) {
 	if ops == nil {
 		return false, nil
 	}
-	// They were written together, or not at all. An event tells, whose ID is new;
-	// what the others wrote may have been there before.
-	written = true
-	for _, o := range slices.Backward(ops) {
-		if o.proof.query != "" && written && err == nil {
-			err = conn.QueryRowContext(context.Background(), o.proof.query, o.proof.args...).Scan(&written)
+	// They were written together, or not at all. An event tells, whose ID is new.
+	// Without one, all names have to be as they were written last.
+	proofs := make(map[name]statement)
+	for _, o := range ops {
+		if o.proof.query != "" {
+			proofs[o.name] = o.proof // that of an event under no name
 		}
-		if o.kind == opSend {
-			break
+	}
+	if event, ok := proofs[name{}]; ok {
+		proofs = map[name]statement{{}: event}
+	}
+	written = true
+	for _, p := range proofs {
+		if written && err == nil {
+			err = conn.QueryRowContext(context.Background(), p.query, p.args...).Scan(&written)
 		}
 	}
 	if err != nil {

@@ -299,6 +299,58 @@ func TestNewReceiverFails(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestForgetFails has the commit of a Forget fail, and then that of a new cursor:
+// what the database has of the old one is not taken for it.
+func TestForgetFails(t *testing.T) {
+	db, faults := openFaulty(t, tempFile(t))
+	s, err := sqlite.New(t.Context(), db)
+	require.NoError(t, err)
+	sendAs(t, s, "orders", "a", "b")
+	r := newReceiver(t, s, "orders", "name")
+	take(t, r, "a", "b")
+	require.NoError(t, r.Close())
+	faults.before.Store(when("COMMIT", 2, fails))
+	require.ErrorIs(t, s.Forget(t.Context(), "orders", "name"), errInjected)
+	_, err = s.NewReceiver(t.Context(), "orders", "name")
+	require.ErrorIs(t, err, errInjected)
+	newReceiver(t, s, "orders", "name")
+	require.NoError(t, s.Close())
+	take(t, newReceiver(t, open(t, db), "orders", "name"), "a", "b")
+}
+
+// TestPanicOfAnother has the driver panic in a transaction that calls share: it
+// panics in one of them, and the others fail.
+func TestPanicOfAnother(t *testing.T) {
+	db, faults := openFaulty(t, tempFile(t))
+	s := open(t, db)
+	conn, err := db.Conn(t.Context()) // which has them wait
+	require.NoError(t, err)
+	snd, err := s.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	faults.before.Store(when("COMMIT", 1, func() error { panic("driver") }))
+	const n = 8
+	var panics, failures atomic.Int64
+	var sending sync.WaitGroup
+	for range n {
+		sending.Go(func() {
+			defer func() {
+				if recover() != nil {
+					panics.Add(1)
+				}
+			}()
+			if err := snd.Send(t.Context(), "event", 1, nil); err != nil {
+				assert.ErrorContains(t, err, "panicked")
+				failures.Add(1)
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond) // most of them wait by then
+	require.NoError(t, conn.Close())
+	sending.Wait()
+	assert.EqualValues(t, 1, panics.Load())
+	assert.Len(t, foreignIDs(t, s, "orders"), n-1-int(failures.Load()))
+}
+
 // TestPanic has the driver panic, in each statement of a Send.
 func TestPanic(t *testing.T) {
 	for _, statement := range []string{"BEGIN", "INSERT", "COMMIT"} {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -82,9 +81,6 @@ func decodeHeaders(list []journal.Header, v any) ([]journal.Header, error) {
 	var headers map[string]string
 	if err := json.Unmarshal([]byte(s), &headers); err != nil {
 		return nil, err
-	}
-	if headers == nil {
-		return nil, errors.New("they are the JSON null")
 	}
 	for name, value := range headers {
 		list = append(list, journal.Header{Name: name, Value: value})

@@ -85,7 +85,7 @@ func (s *Streamer) load(ctx context.Context, conn *sql.Conn) error {
 		s.names[name{c.Topic, c.Name}] = s.log.Cursor(c.Topic, c.Name)
 	}
 	s.leader.lastID = lastID
-	s.leader.pass.oldest = oldest{of: first, rest: lastID + 1}
+	s.leader.pass = pass{next: lastID + 1, end: lastID + 1, firsts: first}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/gofrs/flock"
 )
@@ -33,7 +34,8 @@ func newFileLock(ctx context.Context, conn *sql.Conn, prefix string, pool int) (
 	if _, err := os.Stat(path.String); errors.Is(err, os.ErrNotExist) {
 		return fileLock{}, nil
 	}
-	return fileLock{flock.New(path.String + "-" + prefix + ".lock")}, nil
+	// SQLite's names have no case.
+	return fileLock{flock.New(path.String + "-" + strings.ToLower(prefix) + ".lock")}, nil
 }
 
 func (l fileLock) lock() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -289,7 +290,20 @@ func TestInUse(t *testing.T) {
 	_, err := sqlite.New(t.Context(), db)
 	require.ErrorIs(t, err, sqlite.ErrInUse)
 	assert.ErrorContains(t, err, "memstreamer.lock")
-	open(t, db, sqlite.WithPrefix("another"))
+	_, err = sqlite.New(t.Context(), db, sqlite.WithPrefix("MemStreamer"))
+	require.ErrorIs(t, err, sqlite.ErrInUse, "SQLite's names have no case")
+	link := filepath.Join(t.TempDir(), "link.db")
+	require.NoError(t, os.Symlink(file, link))
+	_, err = sqlite.New(t.Context(), openFile(t, link, 1))
+	require.ErrorIs(t, err, sqlite.ErrInUse, "by another path")
+	t.Chdir(filepath.Dir(file))
+	_, err = sqlite.New(t.Context(), openFile(t, filepath.Base(file), 1))
+	require.ErrorIs(t, err, sqlite.ErrInUse, "by a relative path")
+	other := open(t, db, sqlite.WithPrefix("another"))
+	sendAs(t, first, "orders", "a")
+	sendAs(t, other, "orders", "b")
+	take(t, newReceiver(t, first, "orders", "name"), "a")
+	take(t, newReceiver(t, other, "orders", "name"), "b")
 	require.NoError(t, first.Close())
 	open(t, db)
 }
@@ -318,6 +332,34 @@ func TestAckAfterClose(t *testing.T) {
 	last := open(t, db)
 	take(t, newReceiver(t, last, "orders", "two"), "c")
 	take(t, newReceiver(t, last, "orders", "name"), "c")
+}
+
+// TestAckAfterCloseOfWhatIsOld acks after another streamer had the database, and
+// after all that the first one knows is too old: it deletes nothing of the other's.
+func TestAckAfterCloseOfWhatIsOld(t *testing.T) {
+	c := newClock()
+	opts := []sqlite.Option{sqlite.WithClock(c), sqlite.WithRetention(time.Minute)}
+	db := openFile(t, tempFile(t), 1)
+	s := open(t, db, opts...)
+	sendAs(t, s, "orders", "a", "b")
+	idle := newReceiver(t, s, "orders", "name")
+	take(t, idle, "a")
+	require.NoError(t, idle.Close())
+	_, ack := recv(t, newReceiver(t, s, "orders", "late"))
+	require.NoError(t, s.Close())
+
+	next := open(t, db, opts...)
+	r := newReceiver(t, next, "orders", "name") // and has it open
+	c.add(time.Hour)
+	require.NoError(t, next.Close())
+	for range 3 {
+		s.Stats() // which has memory drop what is old
+		require.NoError(t, ack())
+	}
+	last := open(t, db, opts...)
+	take(t, newReceiver(t, last, "orders", "name"), "b")
+	_, _, err := r.Recv(t.Context())
+	require.ErrorIs(t, err, memstreamer.ErrClosed)
 }
 
 // TestHeld has the engine hold the only connection.
@@ -416,7 +458,17 @@ func TestNewRefuses(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 
 	file := tempFile(t)
+	readOnly, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
+	require.NoError(t, err)
+	defer readOnly.Close()
+	_, err = sqlite.New(t.Context(), readOnly)
+	require.ErrorContains(t, err, "unable to open")
 	db = openFile(t, file, 1)
+	require.NoError(t, db.Ping())
+	_, err = sqlite.New(t.Context(), readOnly)
+	require.ErrorContains(t, err, "readonly")
+	_, err = sqlite.New(t.Context(), db, sqlite.WithPrefix("sqlite"))
+	require.ErrorContains(t, err, "reserved")
 	for want, opt := range map[string]sqlite.Option{
 		"option 1 of 1 is nil":    nil,
 		"the clock is nil":        sqlite.WithClock(nil),

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -22,70 +23,51 @@ const (
 // dropped again.
 type pass struct {
 	began     time.Time
-	next, end int64 // the IDs that are left to sweep
-	oldest    oldest
-	names     []name // that were forgotten
+	next, end int64            // the IDs that are left to sweep
+	firsts    map[string]int64 // the ID of the oldest event in memory, by topic
+	names     []name           // that were forgotten
 }
 
-// oldest is the ID of the oldest event in memory, by topic.
-type oldest struct {
-	of   map[string]int64
-	rest int64 // greater than any ID: for topics without events
-}
-
-func (o oldest) get(topic string) int64 {
-	if id, ok := o.of[topic]; ok {
-		return id
-	}
-	return o.rest
-}
+// first returns an ID: memory has dropped what the topic had before it.
+func (p *pass) first(topic string) int64 { return cmp.Or(p.firsts[topic], p.end) }
 
 // sweep does a part of a pass in the transaction on conn, which adds so many
-// events at most. The function that it returns is called once that is committed.
-func (s *Streamer) sweep(conn *sql.Conn, added int) (committed func(), err error) {
+// events at most, and returns what it has written of names. The function that it
+// returns is called once that is committed.
+func (s *Streamer) sweep(conn *sql.Conn, added int) (forgotten []*op, committed func(), err error) {
 	p := &s.leader.pass
 	if p.next >= p.end && len(p.names) == 0 {
 		now := s.opts.clock.Now()
 		since := now.Sub(p.began)
 		if s.opts.retention == 0 || 0 <= since && since < max(s.opts.retention/16, minSweepPause) {
-			return func() {}, nil
+			return nil, func() {}, nil
 		}
 		s.beginPass(now)
 	}
 	next, err := s.sweepEvents(conn, max(sweptEvents, 2*added))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	names := p.names[:min(len(p.names), sweptNames)]
+	names := p.names[:min(len(p.names), max(sweptNames, 2*added))]
 	for _, n := range names {
-		if s.alive(n) { // again
-			continue
-		}
-		if _, err := conn.ExecContext(context.Background(), s.queries.forget, text(n.topic), text(n.name)); err != nil {
-			return nil, err
-		}
+		forgotten = append(forgotten, &op{kind: opName, name: n})
 	}
-	return func() {
-		p.next, p.names = next, p.names[len(names):]
-		for _, n := range names {
-			s.drop(n)
-		}
-	}, nil
+	return forgotten, func() { p.next, p.names = next, p.names[len(names):] }, s.executeAll(conn, forgotten)
 }
 
 // beginPass sees what memory has dropped since the pass before began.
 func (s *Streamer) beginPass(now time.Time) {
-	p, before := &s.leader.pass, s.leader.pass.oldest
-	p.began, p.oldest = now, oldest{of: make(map[string]int64), rest: s.leader.lastID + 1}
+	p, before := &s.leader.pass, s.leader.pass.firsts
+	// What was sent since may be gone, and its topic with it.
+	p.began, p.next, p.end = now, p.end, s.leader.lastID+1
+	p.firsts = make(map[string]int64)
 	for _, t := range s.memory.Stats().Topics {
 		if t.Retained > 0 {
-			p.oldest.of[t.Topic] = t.FirstID
+			p.firsts[t.Topic] = t.FirstID
 		}
 	}
-	// What was sent since may be gone, and its topic with it.
-	p.next, p.end = before.rest, p.oldest.rest
-	for topic, id := range before.of {
-		if id < p.oldest.get(topic) {
+	for topic, id := range before {
+		if id < p.first(topic) {
 			p.next = min(p.next, id)
 		}
 	}
@@ -105,39 +87,30 @@ func (s *Streamer) sweepEvents(conn *sql.Conn, limit int) (next int64, err error
 	if p.next >= p.end {
 		return p.end, nil
 	}
-	rows, err := conn.QueryContext(context.Background(), s.queries.between, p.next, p.end, limit)
+	found, err := conn.QueryContext(context.Background(), s.queries.between, p.next, p.end, limit)
 	if err != nil {
 		return 0, err
 	}
-	defer rows.Close()
-	var ranges [][2]int64 // of neighbours
-	dropping, seen := false, 0
-	for ; rows.Next(); seen++ {
+	defer found.Close()
+	dropped := rows{statement: statement{query: s.queries.delete}}
+	seen := 0
+	for ; found.Next(); seen++ {
 		var id int64
 		var topic string
-		if err := rows.Scan(&id, &topic); err != nil {
+		if err := found.Scan(&id, &topic); err != nil {
 			return 0, err
 		}
-		before := dropping
-		dropping = id < p.oldest.get(topic)
-		if dropping && !before {
-			ranges = append(ranges, [2]int64{id, id})
-		}
-		if dropping {
-			ranges[len(ranges)-1][1] = id
+		if id < p.first(topic) {
+			dropped.args = append(dropped.args, id)
+			dropped.n++
 		}
 		next = id + 1
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
 		return 0, err
 	}
 	if seen < limit {
 		next = p.end
 	}
-	for _, r := range ranges {
-		if _, err := conn.ExecContext(context.Background(), s.queries.delete, r[0], r[1]); err != nil {
-			return 0, err
-		}
-	}
-	return next, nil
+	return next, dropped.flush(conn)
 }

@@ -1,8 +1,6 @@
 package sqlite
 
-import (
-	"strings"
-)
+import "strings"
 
 // schemaVersion is that of the tables below.
 const schemaVersion = 1
@@ -42,11 +40,8 @@ type queries struct {
 	between, delete                   string
 }
 
-// rows returns query, an INSERT of one row, for n rows.
-func (queries) rows(query string, n int) string {
-	if n == 1 {
-		return query
-	}
+// repeat returns a query whose VALUES are one row for n rows.
+func repeat(query string, n int) string {
 	head, tail, _ := strings.Cut(query, " VALUES ")
 	row, tail, _ := strings.Cut(tail, ")")
 	return head + " VALUES " + strings.Repeat(row+"), ", n-1) + row + ")" + tail
@@ -67,13 +62,13 @@ func newQueries(prefix string) queries {
 		open:   q(`INSERT OR REPLACE INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, ?)`),
 		ack: q(`INSERT INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, ?) ON CONFLICT (topic, name)
 			DO UPDATE SET position = max(position, excluded.position), acked_id = max(acked_id, excluded.acked_id)`),
-		forget: q(`DELETE FROM @_cursors WHERE topic = ? AND name = ?`),
+		forget: q(`DELETE FROM @_cursors WHERE (topic, name) IN ( VALUES (?, ?))`),
 
 		hasEvent:    q(`SELECT EXISTS (SELECT 1 FROM @_events WHERE id = ?)`),
-		hasCursor:   q(`SELECT EXISTS (SELECT 1 FROM @_cursors WHERE topic = ? AND name = ? AND position >= ?)`),
+		hasCursor:   q(`SELECT EXISTS (SELECT 1 FROM @_cursors WHERE topic = ? AND name = ? AND position = ?)`),
 		hasNoCursor: q(`SELECT NOT EXISTS (SELECT 1 FROM @_cursors WHERE topic = ? AND name = ?)`),
 
 		between: q(`SELECT id, topic FROM @_events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`),
-		delete:  q(`DELETE FROM @_events WHERE id BETWEEN ? AND ?`),
+		delete:  q(`DELETE FROM @_events WHERE id IN ( VALUES (?))`),
 	}
 }

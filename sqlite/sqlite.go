@@ -146,7 +146,7 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, receiverName string, 
 	if !s.written(n, cursor) {
 		// Clone: they may be substrings that would pin larger strings.
 		n = name{strings.Clone(topic), strings.Clone(receiverName)}
-		if err := s.commitUntilClosed(ctx, &op{kind: opOpen, name: n, cursor: cursor}); err != nil {
+		if err := s.commitUntilClosed(ctx, &op{kind: opName, name: n}); err != nil {
 			_ = inner.Close()
 			s.abandon(n, cursor)
 			return nil, err
@@ -181,7 +181,7 @@ func (s *Streamer) Forget(ctx context.Context, topic, receiverName string) error
 	if err := s.memory.Forget(ctx, topic, receiverName); err != nil {
 		return err
 	}
-	return s.commitUntilClosed(ctx, &op{kind: opForget, name: name{topic, receiverName}})
+	return s.commitUntilClosed(ctx, &op{kind: opName, name: name{topic, receiverName}})
 }
 
 // Stats returns a snapshot of the topics and receivers, as
