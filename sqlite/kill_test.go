@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +36,22 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// killRetention has the child delete rows, in a long test, and is longer than any
-// name is without its receiver at a start.
-const killRetention = 10 * time.Second
+// killRetention has the child drop events and delete their rows all the time.
+const killRetention = 200 * time.Millisecond
+
+// killClock stands still until the child's names are open: it may take longer than
+// killRetention to open them, and they would then be forgotten as they should.
+type killClock struct {
+	started time.Time
+	open    atomic.Bool
+}
+
+func (c *killClock) Now() time.Time {
+	if c.open.Load() {
+		return time.Now()
+	}
+	return c.started
+}
 
 // TestKill's child has three senders and three names on each of two topics.
 const (
@@ -54,7 +68,8 @@ func killChild(file string) {
 		fmt.Println("failed", err)
 		os.Exit(1)
 	}
-	s, err := sqlite.New(context.Background(), db, sqlite.WithRetention(killRetention))
+	c := &killClock{started: time.Now()}
+	s, err := sqlite.New(context.Background(), db, sqlite.WithClock(c), sqlite.WithRetention(killRetention))
 	if err != nil {
 		fmt.Println("failed", err)
 		os.Exit(1)
@@ -67,6 +82,7 @@ func killChild(file string) {
 			os.Exit(1)
 		}
 	}
+	c.open.Store(true)
 	var mu sync.Mutex
 	say := func(args ...any) {
 		mu.Lock()
