@@ -1,7 +1,8 @@
 // Command bench measures the sqlite module beside the streamer in memory and the
-// one on an embedded JetStream server, and prints the tables of its README:
+// one on an embedded JetStream server. It prints the tables of its README, and puts
+// them there:
 //
-//	go -C bench run .
+//	go -C bench run . -readme
 //
 // Each figure is the median of several rounds, in which the streamers take turns.
 // The databases are in a temporary directory: set TMPDIR to a disk that is of
@@ -9,11 +10,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,15 +38,40 @@ func main() {
 	rounds := flag.Int("rounds", 9, "take the median of `N` rounds")
 	n := flag.Int("n", 2000, "do each thing `N` times in a round")
 	kept := flag.Int("kept", 1_000_000, "open streamers on up to `N` events")
+	inREADME := flag.Bool("readme", false, "put the results into ../README.md too")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "memstreamer-bench")
 	if err == nil {
 		err = errors.Join(bench(context.Background(), dir, *rounds, *n, *kept), os.RemoveAll(dir))
 	}
+	if err == nil && *inREADME {
+		err = writeREADME("../README.md")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// results is what was printed.
+var results bytes.Buffer
+
+func printf(format string, args ...any) {
+	fmt.Fprintf(io.MultiWriter(os.Stdout, &results), format, args...)
+}
+
+// writeREADME puts the results between the marks in file.
+func writeREADME(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, start := strings.Cut(string(text), "<!-- results -->\n")
+	_, after, end := strings.Cut(rest, "<!-- /results -->\n")
+	if !start || !end {
+		return fmt.Errorf("%s has no marks for the results to be between", file)
+	}
+	return os.WriteFile(file, fmt.Appendf(nil, "%s<!-- results -->\n%s<!-- /results -->\n%s", before, &results, after), 0o644)
 }
 
 // contender is a streamer to be measured.
@@ -73,7 +101,7 @@ func bench(ctx context.Context, dir string, rounds, n, kept int) (err error) {
 		c.inner = s
 	}
 
-	fmt.Printf("\n| µs | %s |\n|---|%s\n", strings.Join(names(contenders), " | "), strings.Repeat("---:|", len(contenders)))
+	printf("\n| µs | %s |\n|---|%s\n", strings.Join(names(contenders), " | "), strings.Repeat("---:|", len(contenders)))
 	for _, row := range []struct {
 		name string
 		f    func(ctx context.Context, s memstreamer.EventStreamer, topic string, n int) (time.Duration, error)
@@ -103,7 +131,7 @@ func bench(ctx context.Context, dir string, rounds, n, kept int) (err error) {
 		for i := range cells {
 			cells[i] = fmt.Sprintf("%.3g", float64(median(took[i]).Nanoseconds())/1e3)
 		}
-		fmt.Printf("| %s | %s |\n", row.name, strings.Join(cells, " | "))
+		printf("| %s | %s |\n", row.name, strings.Join(cells, " | "))
 	}
 	return backlogs(ctx, dir, rounds, kept)
 }
@@ -285,14 +313,14 @@ func idle(ctx context.Context, dir string) (err error) {
 	before := cputime.Process()
 	time.Sleep(d)
 	fmt.Fprint(os.Stderr, "\r\033[K")
-	fmt.Printf("64 receivers parked: %.4f cores\n", float64(cputime.Process()-before)/float64(d))
+	printf("With 64 receivers parked: %.4f cores.\n", float64(cputime.Process()-before)/float64(d))
 	return nil
 }
 
 // backlogs prints how long it takes to open a streamer on events that are kept,
 // and to receive and ack some of them.
 func backlogs(ctx context.Context, dir string, rounds, kept int) error {
-	fmt.Printf("\n| events kept | New | New, an event | Recv and Ack |\n|---:|---:|---:|---:|\n")
+	printf("\n| events kept | New | New, an event | Recv and Ack |\n|---:|---:|---:|---:|\n")
 	for n := 1000; n <= kept; n *= 10 {
 		fmt.Fprintf(os.Stderr, "\r\033[Kopening with %d events ", n)
 		db, err := openDB(filepath.Join(dir, fmt.Sprint("kept", n)), "NORMAL")
@@ -314,7 +342,7 @@ func backlogs(ctx context.Context, dir string, rounds, kept int) error {
 			return err
 		}
 		fmt.Fprint(os.Stderr, "\r\033[K")
-		fmt.Printf("| %d | %v | %v | %.3g µs |\n", n, median(opened).Round(100*time.Microsecond),
+		printf("| %d | %v | %v | %.3g µs |\n", n, median(opened).Round(100*time.Microsecond),
 			(median(opened) / time.Duration(n)).Round(time.Nanosecond), float64(median(acked).Nanoseconds())/1e3)
 	}
 	return nil
