@@ -40,6 +40,7 @@ func TestREADMEs(t *testing.T) {
 		{module: "."},
 		{module: "metrics", serves: "http://127.0.0.1:8080/metrics"},
 		{module: "jetstream"},
+		{module: "sqlite"},
 		{module: "watermill"},
 	} {
 		t.Run(test.module, func(t *testing.T) {
