@@ -160,10 +160,7 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 	}
 	if err == nil {
 		err = s.withConn(ctx, func(conn *sql.Conn) error {
-			if _, err := s.settle(conn); err != nil {
-				return err
-			}
-			if err := s.begin(ctx, conn); err != nil {
+			if err := s.start(ctx, conn); err != nil {
 				return err
 			}
 			s.writeAll(conn)
@@ -174,31 +171,46 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 	return err
 }
 
+// start begins a transaction, once the outcome of the one before is known.
+func (s *Streamer) start(ctx context.Context, conn *sql.Conn) error {
+	if _, err := s.settle(conn); err != nil {
+		return err
+	}
+	s.leader.nextID = s.leader.lastID + 1
+	return s.begin(ctx, conn)
+}
+
 // writeAll ends the transaction that has begun on conn with the ops that wait in
 // it, and tells their callers the outcome.
 func (s *Streamer) writeAll(conn *sql.Conn) {
-	err := s.write(conn, s.take(), true)
-	if _, ok := errors.AsType[statementError](err); ok {
-		// One of them may be to blame: each gets a transaction of its own.
-		for i := range s.leader.batch {
-			op := s.leader.batch[i : i+1]
-			tell(op, s.writeAlone(conn, op))
+	forgotten, swept, err := s.executeWaiting(conn)
+	if err == nil {
+		if err = s.finish(conn, slices.Concat(s.leader.batch, forgotten)); err == nil {
+			swept()
 		}
+		tell(s.leader.batch, err)
+		return
 	}
-	tell(s.leader.batch, err)
+	rollback(conn)
+	// One of them may be to blame: each gets a transaction of its own.
+	for i := range s.leader.batch {
+		op := s.leader.batch[i : i+1]
+		tell(op, s.writeAlone(conn, op))
+	}
 }
 
 // writeAlone writes ops, and nothing else, in a transaction that has yet to begin.
 func (s *Streamer) writeAlone(conn *sql.Conn, ops []*op) error {
-	if _, err := s.settle(conn); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ackTimeout)
 	defer cancel()
-	if err := s.begin(ctx, conn); err != nil {
+	if err := s.start(ctx, conn); err != nil {
 		return err
 	}
-	return s.write(conn, ops, false)
+	if err := s.executeAll(conn, ops); err != nil {
+		rollback(conn)
+		return err
+	}
+	return s.finish(conn, ops)
 }
 
 // tell ends the calls of ops that have not ended yet with err.
@@ -216,35 +228,23 @@ func tell(ops []*op, err error) {
 	}
 }
 
-// statementError is an error before the COMMIT: nothing was written.
-type statementError struct{ error }
-
-func (e statementError) Unwrap() error { return e.error }
-
-// write ends the transaction that has begun on conn with ops in it and, if it is
-// shared, what else there is to do. It then does in memory what was written.
-func (s *Streamer) write(conn *sql.Conn, ops []*op, shared bool) error {
-	s.leader.nextID = s.leader.lastID + 1
-	err := s.executeAll(conn, ops)
-	committed := func() {}
-	if shared {
-		// Calls that have come meanwhile need not wait for the next transaction.
-		for err == nil && len(ops) > 0 {
-			ops = s.take()
-			err = s.executeAll(conn, ops)
-		}
-		ops = s.leader.batch
-		// A streamer that was closed may know less than one after it.
-		if err == nil && s.closing.Err() == nil {
-			var forgotten []*op
-			forgotten, committed, err = s.sweep(conn, len(ops))
-			ops = append(ops, forgotten...)
+// executeWaiting writes the ops that wait, and sweeps.
+func (s *Streamer) executeWaiting(conn *sql.Conn) (forgotten []*op, swept func(), err error) {
+	// Calls that come meanwhile need not wait for the next transaction.
+	for ops := s.take(); len(ops) > 0; ops = s.take() {
+		if err := s.executeAll(conn, ops); err != nil {
+			return nil, nil, err
 		}
 	}
-	if err != nil {
-		rollback(conn)
-		return statementError{err}
+	if s.closing.Err() != nil { // a streamer after this one may know more
+		return nil, func() {}, nil
 	}
+	return s.sweep(conn, len(s.leader.batch))
+}
+
+// finish commits the transaction on conn, which has ops in it, and does in memory
+// what was written.
+func (s *Streamer) finish(conn *sql.Conn, ops []*op) error {
 	s.leader.doubt = ops // also if the driver panics
 	if err := s.end(conn); err != nil {
 		rollback(conn)
@@ -259,7 +259,6 @@ func (s *Streamer) write(conn *sql.Conn, ops []*op, shared bool) error {
 	}
 	s.leader.doubt = nil
 	s.apply(ops)
-	committed()
 	return nil
 }
 
