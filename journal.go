@@ -2,7 +2,6 @@ package memstreamer
 
 import (
 	"iter"
-	"time"
 
 	"github.com/memstreamer/memstreamer/internal/journal"
 )
@@ -20,7 +19,7 @@ func (j journaled) Load(events iter.Seq[journal.Event], cursors []journal.Saved,
 	for e := range events {
 		payload = packJournaled(payload[:0], e)
 		j.mu.Lock()
-		j.append(e, j.age(e.CreatedAt), payload)
+		j.append(e, payload)
 		j.mu.Unlock()
 	}
 	now := j.lock()
@@ -41,7 +40,7 @@ func (j journaled) Append(events []journal.Event) {
 	for _, e := range events {
 		payload = packJournaled(payload[:0], e)
 		now := j.lock()
-		changed[j.append(e, now, payload)] = true
+		changed[j.append(e, payload)] = true
 		j.unlock(now)
 	}
 	for t := range changed {
@@ -50,10 +49,10 @@ func (j journaled) Append(events []journal.Event) {
 }
 
 // append needs mu held.
-func (j journaled) append(e journal.Event, added time.Duration, payload []byte) *topic {
+func (j journaled) append(e journal.Event, payload []byte) *topic {
 	t := j.topic(e.Topic)
 	j.lastID = e.ID
-	t.append(e.ID, e.CreatedAt, added, payload)
+	t.append(e.ID, e.CreatedAt, j.age(e.CreatedAt), payload)
 	return t
 }
 

@@ -92,16 +92,16 @@ func TestJournalLoadsNoLastID(t *testing.T) {
 	assert.EqualValues(t, 8, s.Stats().Topics[0].LastID)
 }
 
-// TestJournalAppendsNow appends events that a database stamped with a time of its
-// own: their age counts from the append, which sweeps as any call.
-func TestJournalAppendsNow(t *testing.T) {
+// TestJournalAges appends an event that waited for its journal: its age counts from
+// when it was created, as a Send's does. Append sweeps as any call.
+func TestJournalAges(t *testing.T) {
 	s, clock := newRetaining()
-	journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1, CreatedAt: clock.Now().Add(-2 * time.Hour)}})
-	clock.Step(time.Hour)
-	journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 2}})
+	journal.Of(s).Append([]journal.Event{{Topic: "orders", ID: 1, CreatedAt: clock.Now().Add(-30 * time.Minute)}})
+	clock.Step(30 * time.Minute)
+	journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 2, CreatedAt: clock.Now()}})
 	assert.Equal(t, 1, s.Retained("orders"))
 	clock.Step(1)
-	journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 3}})
+	journal.Of(s).Append([]journal.Event{{Topic: "parcels", ID: 3, CreatedAt: clock.Now()}})
 	assert.False(t, s.HasTopic("orders"))
 	require.NoError(t, s.CheckInvariants())
 }

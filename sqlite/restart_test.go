@@ -391,6 +391,27 @@ func TestHeld(t *testing.T) {
 	empty(t, r)
 }
 
+// TestAge has an event wait for longer than the retention to be committed: its age
+// counts from its Send, and a new name does not get it.
+func TestAge(t *testing.T) {
+	c := newClock()
+	db := openFile(t, tempFile(t), 1)
+	s := open(t, db, sqlite.WithClock(c), sqlite.WithRetention(time.Minute))
+	newReceiver(t, s, "orders", "holds")
+	snd, err := s.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	tx, err := db.Begin()
+	require.NoError(t, err)
+	sent := make(chan error)
+	go func() { sent <- snd.Send(t.Context(), "old", 1, nil) }()
+	require.Eventually(t, func() bool { return db.Stats().WaitCount > 0 }, time.Minute, 10*time.Microsecond)
+	c.add(time.Hour)
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, <-sent)
+	empty(t, newReceiver(t, s, "orders", "new"))
+	take(t, newReceiver(t, s, "orders", "holds"), "old")
+}
+
 // TestLocked has another connection hold the database's lock.
 func TestLocked(t *testing.T) {
 	db := openFile(t, tempFile(t), 8)

@@ -35,7 +35,7 @@ type Log interface {
 type Event struct {
 	Topic     string
 	ID        int64
-	CreatedAt time.Time // Load counts its age from then, Append from now
+	CreatedAt time.Time // its age counts from then
 	ForeignID string
 	Type      int
 	Headers   []Header // nil for nil headers
