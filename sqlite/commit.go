@@ -375,16 +375,13 @@ func (s *Streamer) settle(conn *sql.Conn) (written bool, err error) {
 	if ops == nil {
 		return false, nil
 	}
-	// They were written together, or not at all. An event tells, whose ID is new.
-	// Without one, all names have to be as they were written last.
+	// They were written together, or not at all. If they were, the last event is
+	// there, whose ID is new, and all names are as they were written last.
 	proofs := make(map[name]statement)
 	for _, o := range ops {
 		if o.proof.query != "" {
 			proofs[o.name] = o.proof // that of an event under no name
 		}
-	}
-	if event, ok := proofs[name{}]; ok {
-		proofs = map[name]statement{{}: event}
 	}
 	written = true
 	for _, p := range proofs {

@@ -282,6 +282,39 @@ func TestCommitFailsWithAckAgain(t *testing.T) {
 	assert.Equal(t, sendErr == nil, rows == 1, "the Send returned %v", sendErr)
 }
 
+// TestOutcomeIsAwaited ends the context of a Send that another call is writing.
+func TestOutcomeIsAwaited(t *testing.T) {
+	db, faults := openFaulty(t, tempFile(t))
+	s := open(t, db)
+	snd, err := s.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	conn, err := db.Conn(t.Context()) // which has them wait
+	require.NoError(t, err)
+	committing, goOn := make(chan struct{}), make(chan struct{})
+	faults.before.Store(when("COMMIT", 1, func() error {
+		close(committing)
+		<-goOn
+		return nil
+	}))
+	led, followed := make(chan error, 1), make(chan error, 1)
+	go func() { led <- snd.Send(t.Context(), "a", 1, nil) }()
+	require.Eventually(t, func() bool { return db.Stats().WaitCount > 0 }, time.Minute, 10*time.Microsecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { followed <- snd.Send(ctx, "b", 1, nil) }()
+	time.Sleep(20 * time.Millisecond) // it waits by then, or the test shows less
+	require.NoError(t, conn.Close())
+	<-committing
+	cancel()
+	time.Sleep(5 * time.Millisecond)
+	close(goOn)
+	require.NoError(t, <-led)
+	want := []string{"a"}
+	if <-followed == nil {
+		want = append(want, "b")
+	}
+	assert.Equal(t, want, foreignIDs(t, s, "orders"))
+}
+
 // TestNewReceiverFails has the commit of a new name fail, which then is not there.
 func TestNewReceiverFails(t *testing.T) {
 	db, faults := openFaulty(t, tempFile(t))
