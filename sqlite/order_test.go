@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/journal"
 )
 
 // openTest opens a streamer on a new file, and returns what closes it and opens
@@ -184,4 +186,44 @@ func TestLeaderGivesUp(t *testing.T) {
 	require.NoError(t, conn.Close())
 	require.NoError(t, <-followed)
 	assert.EqualValues(t, 1, s.Stats().Topics[0].Retained)
+}
+
+// stepClock is a clock that a test sets.
+type stepClock struct{ nanos atomic.Int64 }
+
+func (c *stepClock) Now() time.Time { return time.Unix(0, c.nanos.Load()) }
+
+// TestExpiredNamesAreFreed has names be forgotten for their age.
+func TestExpiredNamesAreFreed(t *testing.T) {
+	c := new(stepClock)
+	s, restart := openTest(t, WithClock(c), WithRetention(time.Minute))
+	for i := range 10 {
+		r, err := s.NewReceiver(t.Context(), "orders", fmt.Sprint(i))
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+	}
+	require.Len(t, s.names, 10)
+	c.nanos.Add(int64(time.Hour))
+	for range 2 { // memory forgets them after the first was written
+		require.NoError(t, sendOne(t.Context(), s))
+		c.nanos.Add(int64(time.Minute))
+	}
+	assert.Empty(t, s.names)
+	assert.Empty(t, restart().names)
+}
+
+// TestAckAfterCloseLeavesSends has a Send wait that Close has come before: the Ack
+// that leads does not write it.
+func TestAckAfterCloseLeavesSends(t *testing.T) {
+	s, restart := openTest(t)
+	require.NoError(t, sendOne(t.Context(), s))
+	r, err := s.NewReceiver(t.Context(), "orders", "name")
+	require.NoError(t, err)
+	_, ack, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s.queue = append(s.queue, &op{kind: opSend, event: journal.Event{Topic: "orders"}, done: make(chan struct{})})
+	require.NoError(t, ack())
+	assert.Equal(t, 1, s.queued())
+	assert.EqualValues(t, 1, restart().Stats().Topics[0].Retained)
 }
