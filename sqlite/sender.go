@@ -25,10 +25,11 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	if s.closed.Load() {
 		return memstreamer.ErrClosed
 	}
-	now := s.streamer.opts.clock.Now()
-	createdAt := time.Unix(0, now.UnixNano())
-	if !createdAt.Equal(now) {
-		return fmt.Errorf("memstreamer/sqlite: Send: the clock's time, %v, is not between the years 1678 and 2262", now)
+	// With its monotonic reading, by which memory counts ages: a wall clock that is
+	// set back must not make an event old.
+	createdAt := s.streamer.opts.clock.Now()
+	if !time.Unix(0, createdAt.UnixNano()).Equal(createdAt) {
+		return fmt.Errorf("memstreamer/sqlite: Send: the clock's time, %v, is not between the years 1678 and 2262", createdAt)
 	}
 	stored, list, err := encodeHeaders(headers)
 	if err != nil {
