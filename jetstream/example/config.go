@@ -27,7 +27,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Takes orders through a workflow whose events are on NATS JetStream. Kill it and start it again: it goes on from there.\n\nUsage: example [flags]\n")
+		fmt.Fprint(stderr, "example takes orders through a workflow whose events are on NATS JetStream. Kill it\nand start it again: it goes on from there.\n\nUsage: example [flags]\n\n")
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&c.streamer, "streamer", "embedded", "keep events in a server inside the process, embedded, or in one elsewhere, nats")

@@ -39,7 +39,20 @@ func main() {
 	n := flag.Int("n", 2000, "do each thing `N` times in a round")
 	kept := flag.Int("kept", 1_000_000, "open streamers on up to `N` events")
 	inREADME := flag.Bool("readme", false, "put the results into ../README.md too")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), `bench measures the streamer on SQLite beside those in memory and on JetStream, by
+turns, and prints tables of what they cost.
+
+Usage: go -C sqlite/bench run . [flags]
+
+`)
+		flag.PrintDefaults()
+	}
 	flag.Parse()
+	if flag.NArg() > 0 || *rounds < 1 || *n < 1 || *kept < 1 {
+		fmt.Fprintln(os.Stderr, "bench: it takes flags only, and they are positive numbers (-h tells more)")
+		os.Exit(2)
+	}
 	dir, err := os.MkdirTemp("", "memstreamer-bench")
 	if err == nil {
 		err = errors.Join(bench(context.Background(), dir, *rounds, *n, *kept), os.RemoveAll(dir))

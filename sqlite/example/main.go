@@ -57,6 +57,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var orders durable.Orders
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, `example takes orders through a workflow whose records, outbox and events are in one
+SQLite database. Kill it and start it again: it goes on from there.
+
+Usage: example [flags]
+
+`)
+		flags.PrintDefaults()
+	}
 	flags.StringVar(&dir, "dir", "fulfilment-data", "keep the database in `DIR`")
 	flags.StringVar(&orders.File, "in", "", "read orders as JSON lines from `FILE` (default the embedded sample)")
 	flags.IntVar(&orders.Repeat, "repeat", 50, "go through the embedded sample `N` times, with new order IDs each time")
