@@ -210,7 +210,7 @@ func TestFlags(t *testing.T) {
 	}
 	var out output
 	assert.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &out, &out))
-	assert.Regexp(t, `^Takes orders through a workflow`, out.String())
+	assert.Regexp(t, `^example takes orders through a workflow`, out.String())
 }
 
 // What cannot start leaves no directory behind.
