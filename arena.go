@@ -31,7 +31,7 @@ func (a *arena) put(payload []byte) span {
 		// The first chunk grows by doubling: most of many topics stay small.
 		a.chunks = append(a.chunks, nil)
 		last++
-	} else if used := len(a.chunks[last]); used > 0 && used+size > chunkSize {
+	} else if len(a.chunks[last])+size > chunkSize {
 		a.chunks = append(a.chunks, make([]byte, 0, max(chunkSize, size)))
 		last++
 	}

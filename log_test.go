@@ -121,9 +121,10 @@ func TestArenaSharesChunks(t *testing.T) {
 	require.Len(t, a.chunks, 1, "also the first")
 
 	a = arena{}
-	a.put(make([]byte, chunkSize/2-3)) // behind a length of three bytes
-	a.put(make([]byte, chunkSize/2-3))
+	a.put(make([]byte, chunkSize/2-2)) // behind a length of two bytes
+	a.put(make([]byte, chunkSize/2-2))
 	require.Len(t, a.chunks, 1, "a chunk may be full to the last byte")
+	require.Len(t, a.chunks[0], chunkSize)
 }
 
 // Chunks are numbered modulo 2^32.
