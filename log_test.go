@@ -64,6 +64,8 @@ func TestSegmentsGrowAndShrink(t *testing.T) {
 		v := new(int)
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			s.push(v)
+			s.push(v)
+			s.dropLast()
 			s.dropLast()
 		}))
 	}
