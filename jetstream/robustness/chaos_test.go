@@ -34,7 +34,7 @@ func TestChaos(t *testing.T) {
 			return "stepdown", request(ctx, w.operator, consumer)
 		})
 		if *long {
-			// One run of eight failed with this: a leader that stepped down had left a
+			// One run of seven failed with this: a leader that stepped down had left a
 			// Send's message ID "in process" (10158) with its successor, and no repeat of
 			// the Send was taken for the 90 seconds that it tries.
 			w.disturb(t, time.Second, func(ctx context.Context) (string, error) {
