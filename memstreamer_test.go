@@ -240,6 +240,25 @@ func TestParkedRecvWakesOnCancel(t *testing.T) {
 	}
 }
 
+// One parked call is enough for Close to wake, of two receivers of a name too.
+func TestParkedRecvWakesOnClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstreamer.New()
+		r, other := newReceiver(t, s, "orders", "step"), newReceiver(t, s, "orders", "step")
+		got := make(chan error, 1)
+		go func() {
+			_, _, err := r.Recv(t.Context())
+			got <- err
+		}()
+		synctest.Wait()
+		require.NoError(t, other.Close())
+		synctest.Wait()
+		require.Empty(t, got)
+		require.NoError(t, r.Close())
+		require.ErrorIs(t, <-got, memstreamer.ErrClosed)
+	})
+}
+
 // A Recv that returns has ended its watcher also when an event came first.
 func TestWatcherEndsWithRecv(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
