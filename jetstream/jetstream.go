@@ -75,6 +75,7 @@ type Streamer struct {
 	cursors    map[string]*cursor // by consumer name; those in use
 	connected  context.Context    // ends when the connection is replaced by another
 	disconnect context.CancelFunc
+	replaced   time.Time // when replaceLeader last had the stream's leader replaced
 }
 
 // New returns a streamer on js, and makes the stream if there is none. It fails if

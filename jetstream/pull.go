@@ -18,9 +18,8 @@ const (
 	pullExpiry = 2 * time.Minute
 )
 
-// pullSubject returns the subject of the API on which the consumer of that
-// name takes pull requests.
-func (s *Streamer) pullSubject(consumer string) string {
+// apiSubject returns the subject on which the server takes a request to its API.
+func (s *Streamer) apiSubject(request string) string {
 	prefix := "$JS.API."
 	switch o := s.js.Options(); {
 	case o.Domain != "":
@@ -28,7 +27,7 @@ func (s *Streamer) pullSubject(consumer string) string {
 	case o.APIPrefix != "":
 		prefix = strings.TrimSuffix(o.APIPrefix, ".") + "."
 	}
-	return prefix + "CONSUMER.MSG.NEXT." + s.opts.stream + "." + consumer
+	return prefix + request
 }
 
 // pull asks the server for the next event.
@@ -40,7 +39,8 @@ func (c *cursor) pull(context.Context) error {
 	c.silence.Reset(2 * pullHeartbeat)
 	c.mu.Unlock()
 	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullExpiry, pullHeartbeat)
-	return c.streamer.ask(c.streamer.pullSubject(c.name), reply, request)
+	subject := c.streamer.apiSubject("CONSUMER.MSG.NEXT." + c.streamer.opts.stream + "." + c.name)
+	return c.streamer.ask(subject, reply, request)
 }
 
 // deliver takes an event from the server.

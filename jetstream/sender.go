@@ -67,10 +67,14 @@ func (s *Streamer) publish(ctx context.Context, subject string, body []byte) err
 	// before its end.
 	ctx, cancel := context.WithTimeout(ctx, duplicates(s.opts.maxAge)*3/4)
 	defer cancel()
-	id := natsjs.WithMsgID(nuid.Next())
+	msgID := natsjs.WithMsgID(nuid.Next())
 	unconfirmed := 0
+	id := stuckID{limit: stuckPatience}
 	return s.persist(ctx, "a send", patience, func(attempt context.Context) error {
-		_, err := s.js.PublishMsg(attempt, &nats.Msg{Subject: subject, Data: body}, id, natsjs.WithRetryAttempts(0))
+		_, err := s.js.PublishMsg(attempt, &nats.Msg{Subject: subject, Data: body}, msgID, natsjs.WithRetryAttempts(0))
+		if since, stuck := id.answer(err); stuck {
+			s.replaceLeader(attempt, since)
+		}
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && s.answers(ctx) {
 			if unconfirmed++; unconfirmed == maxUnconfirmed {
 				return errNotStored

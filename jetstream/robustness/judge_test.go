@@ -29,7 +29,7 @@ type verdict struct {
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d received, %d lost, %d repeated after their ack, %d out of order, the longest stall %v",
+	return fmt.Sprintf("%d received, %d not received, %d repeated after their ack, %d out of order, the longest stall %v",
 		v.received, v.lost, v.repeated, v.reordered, v.stall.Round(time.Millisecond))
 }
 
