@@ -47,11 +47,13 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 		return nil
 	}
 	if errors.Is(ended, errCursorGone) {
-		// Another consumer of this name would take it for an ack of its own event.
 		return ended
 	}
 	unanswered := false // an ack was sent, and not answered
 	return c.streamer.persist(ctx, "an ack", ackPatience, func(ctx context.Context) (err error) {
+		if err := c.same(ctx); err != nil {
+			return err
+		}
 		written := c.writeDown(ctx, d)
 		settled := false
 		if unanswered {
@@ -62,6 +64,20 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 		}
 		return cmp.Or(err, <-written)
 	})
+}
+
+// same asks whether the consumer is still the one that delivered the event, if there
+// is reason to doubt it. Another of its name would take the ack for one of its own
+// event.
+func (c *cursor) same(ctx context.Context) error {
+	c.mu.Lock()
+	unsure := c.unsure
+	c.mu.Unlock()
+	if !unsure {
+		return nil
+	}
+	_, err := c.where(ctx)
+	return err
 }
 
 // request sends one ack and waits for the answer.

@@ -64,7 +64,7 @@ type cursor struct {
 	written  int64     // events up to this ID are written down as acked
 	settling int64     // the event that settle works on, or 0
 	again    *delivery // an event that came although it is acked
-	unsure   bool      // the server may have delivered an event that did not arrive
+	unsure   bool      // the server may have delivered an event that did not arrive, or have another consumer
 	free     bool      // nobody had an event when the cursor was opened, and no pull request was lost since
 
 	reconnects uint64 // of the connection, when the last event came

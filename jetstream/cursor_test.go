@@ -1,9 +1,15 @@
 package jetstream
 
 import (
+	"context"
+	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // What comes too late for the last call that waited is given back, and what a
@@ -38,4 +44,46 @@ func TestDropUnused(t *testing.T) {
 	c.pulling = false
 	s.dropUnused(c)
 	assert.Nil(t, s.cursor("name"))
+}
+
+// madeAnew is a consumer that was made anew.
+type madeAnew struct{ natsjs.Consumer }
+
+func (madeAnew) Info(context.Context) (*natsjs.ConsumerInfo, error) {
+	return &natsjs.ConsumerInfo{Created: time.Unix(2, 0)}, nil
+}
+
+// No ack is sent once an advisory, or another connection, says that the consumer
+// may be another: it would take the ack for one of its own event. Sending it would
+// panic here, without a connection.
+func TestNoAckToAnotherConsumer(t *testing.T) {
+	for what, happens := range map[string]func(*Streamer, *cursor){
+		"stream deleted": func(s *Streamer, _ *cursor) { s.advise(&nats.Msg{Subject: "$JS.EVENT.ADVISORY.STREAM.DELETED.S"}) },
+		"consumer deleted": func(s *Streamer, _ *cursor) {
+			s.advise(&nats.Msg{Subject: "$JS.EVENT.ADVISORY.CONSUMER.DELETED.S.name"})
+		},
+		"connection lost": func(_ *Streamer, c *cursor) { c.lostPull() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := &Streamer{
+				cursors: make(map[string]*cursor),
+				log:     slog.New(slog.DiscardHandler),
+				opts:    options{stream: "S", ackTimeout: time.Minute},
+			}
+			s.reconnected()
+			c := &cursor{
+				streamer: s,
+				consumer: madeAnew{},
+				name:     "name",
+				created:  time.Unix(1, 0),
+				acking:   make(chan struct{}, 1),
+				changed:  make(chan struct{}),
+				silence:  time.NewTimer(time.Hour),
+			}
+			s.retainCursor("name", c)
+			happens(s, c)
+			require.ErrorIs(t, c.ack(&delivery{id: 1}), errCursorGone)
+			assert.Nil(t, s.cursor("name"))
+		})
+	}
 }

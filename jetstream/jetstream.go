@@ -164,13 +164,14 @@ func (s *Streamer) subscribe(subject string, f nats.MsgHandler) error {
 // advise takes an advisory about a consumer, or about the stream and so about all
 // of them.
 func (s *Streamer) advise(m *nats.Msg) {
+	anew := !strings.Contains(m.Subject, ".LEADER_ELECTED.")
 	name := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	if name == s.opts.stream {
 		for _, c := range s.allCursors() {
-			c.doubtPull()
+			c.doubt(anew)
 		}
 	} else if c := s.cursor(name); c != nil {
-		c.doubtPull()
+		c.doubt(anew)
 	}
 }
 

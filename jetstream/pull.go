@@ -110,11 +110,12 @@ func (c *cursor) pullStatus(pull string, h nats.Header) {
 	c.streamer.dropUnused(c)
 }
 
-// doubtPull gives the pull request up soon. A new leader may not be ready for the
-// next one yet.
-func (c *cursor) doubtPull() {
+// doubt gives the pull request up soon. A new leader may not be ready for the next
+// one yet. It takes whether the consumer may be gone, or made anew.
+func (c *cursor) doubt(anew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.unsure = c.unsure || anew
 	if c.pulling {
 		c.silence.Reset(retryDelay)
 	}
