@@ -55,7 +55,9 @@ type cursor struct {
 	asking  bool          // one of them waits for the server's answer
 
 	pulls   uint64      // counts the pull requests, and names the newest
-	pulling bool        // the newest is with the server
+	inbox   *inbox      // where the newest delivers
+	pulling bool        // it is with the server
+	over    bool        // it is not: the server said so, and the next is sent in a moment
 	pulled  uint64      // the value of calls when it was sent
 	silence *time.Timer // runs while pulling, calls lostPull
 
@@ -335,9 +337,7 @@ func (c *cursor) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-	c.pulling = false
-	c.silence.Stop()
-	c.changedLocked()
+	c.giveUpPullLocked()
 }
 
 // ackedLocked notes that events up to id are acked.

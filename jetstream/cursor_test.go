@@ -87,3 +87,23 @@ func TestNoAckToAnotherConsumer(t *testing.T) {
 		})
 	}
 }
+
+// A pull request that was given up makes its inbox stale, unless the server has
+// said that it is over.
+func TestStaleInbox(t *testing.T) {
+	for status, stale := range map[string]bool{"": true, "100": true, "408": false, "409": false, "503": false} {
+		c := &cursor{
+			streamer: &Streamer{cursors: make(map[string]*cursor), log: slog.New(slog.DiscardHandler)},
+			changed:  make(chan struct{}),
+			silence:  time.NewTimer(time.Hour),
+			inbox:    &inbox{},
+			pulls:    1,
+			pulling:  true,
+		}
+		if status != "" {
+			c.pullStatus("1", nats.Header{"Status": {status}})
+		}
+		c.lostPull()
+		assert.Equal(t, stale, c.inbox.stale.Load(), "after status %q", status)
+	}
+}

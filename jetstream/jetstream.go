@@ -63,13 +63,12 @@ type Streamer struct {
 	ctx   context.Context
 	close context.CancelFunc
 
-	// inbox is where the server delivers the events of all cursors. It outlives
-	// each of them, so that an event for one that has just closed is given back,
-	// and not kept until AckWait.
-	inbox   string
-	subs    []*nats.Subscription
-	status  chan nats.Status
-	stopped sync.WaitGroup
+	advisories []*nats.Subscription
+	status     chan nats.Status
+	stopped    sync.WaitGroup
+
+	inboxMu sync.Mutex // held with no other mutex
+	inboxes []*inbox   // the oldest first; pull requests take the last
 
 	mu         sync.Mutex
 	cursors    map[string]*cursor // by consumer name; those in use
@@ -103,7 +102,6 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 		conn:    js.Conn(),
 		opts:    o,
 		log:     o.logger.With("stream", o.stream),
-		inbox:   js.Conn().NewInbox(),
 		cursors: make(map[string]*cursor),
 	}
 	s.ctx, s.close = context.WithCancel(context.Background())
@@ -114,8 +112,8 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
 	}
 	if err := s.open(); err != nil {
-		s.unsubscribe()
 		s.close()
+		s.unsubscribe()
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
 	}
 	return s, nil
@@ -123,34 +121,35 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 
 // open subscribes to what the server sends, and starts the streamer's goroutines.
 func (s *Streamer) open() error {
-	if err := s.subscribe(s.inbox+".>", s.deliver); err != nil {
+	if _, err := s.inbox(); err != nil {
 		return err
 	}
 	// What has another leader, or is gone or made anew, has lost the pull requests
 	// and may not say so. Where this user may not subscribe to advisories, the
 	// missing heartbeats tell.
 	for _, what := range []string{"CONSUMER.LEADER_ELECTED.%s.*", "CONSUMER.DELETED.%s.*", "STREAM.DELETED.%s", "STREAM.CREATED.%s"} {
-		if err := s.subscribe("$JS.EVENT.ADVISORY."+fmt.Sprintf(what, s.opts.stream), s.advise); err != nil {
+		sub, err := s.subscribe("$JS.EVENT.ADVISORY."+fmt.Sprintf(what, s.opts.stream), s.advise)
+		if err != nil {
 			return err
 		}
+		s.advisories = append(s.advisories, sub)
 	}
 	s.status = s.conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	s.stopped.Go(s.watchConnection)
 	return nil
 }
 
-// subscribe has f called for each message on subject, until Close.
-func (s *Streamer) subscribe(subject string, f nats.MsgHandler) error {
+// subscribe has f called for each message on subject, until it is unsubscribed.
+func (s *Streamer) subscribe(subject string, f nats.MsgHandler) (*nats.Subscription, error) {
 	sub, err := s.conn.Subscribe(subject, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// A cursor has one event on its way at most. nats.go would drop those above
 	// 64 MB.
 	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return err
+		return nil, err
 	}
-	s.subs = append(s.subs, sub)
 	s.stopped.Add(1)
 	ended := sync.OnceFunc(s.stopped.Done)
 	sub.SetClosedHandler(func(string) { ended() })
@@ -158,7 +157,7 @@ func (s *Streamer) subscribe(subject string, f nats.MsgHandler) error {
 		// It closed before it had the handler, which may not be called any more.
 		ended()
 	}
-	return nil
+	return sub, nil
 }
 
 // advise takes an advisory about a consumer, or about the stream and so about all
@@ -237,7 +236,7 @@ func (s *Streamer) Close() error {
 
 	for _, c := range cursors {
 		c.giveBack()
-		c.lostPull() // with the inbox
+		c.lostPull()
 	}
 	if first {
 		s.unsubscribe()
@@ -248,10 +247,10 @@ func (s *Streamer) Close() error {
 }
 
 func (s *Streamer) unsubscribe() {
-	for _, sub := range s.subs {
-		// It fails only if the connection is closed, and sub with it.
-		_ = sub.Unsubscribe()
+	for _, sub := range s.advisories {
+		unsubscribe(sub)
 	}
+	s.closeInboxes()
 }
 
 // Forget deletes the cursor of (topic, name) from the server, so that the name
@@ -335,10 +334,10 @@ func (s *Streamer) allCursors() []*cursor {
 }
 
 // deliver takes the server's answer to a pull request: an event, or a status,
-// which has no reply subject. Calls do not overlap.
-func (s *Streamer) deliver(m *nats.Msg) {
+// which has no reply subject. Calls for one inbox do not overlap.
+func (s *Streamer) deliver(in *inbox, m *nats.Msg) {
 	if m.Reply == "" {
-		consumer, pull, _ := strings.Cut(strings.TrimPrefix(m.Subject, s.inbox+"."), ".")
+		consumer, pull, _ := strings.Cut(strings.TrimPrefix(m.Subject, in.subject+"."), ".")
 		if c := s.cursor(consumer); c != nil {
 			c.pullStatus(pull, m.Header)
 		}
@@ -359,7 +358,7 @@ func (s *Streamer) deliver(m *nats.Msg) {
 		s.giveBack(d)
 		return
 	}
-	c.deliver(d)
+	c.deliver(in, d)
 }
 
 func (s *Streamer) cursor(consumer string) *cursor {

@@ -32,10 +32,15 @@ func (s *Streamer) apiSubject(request string) string {
 
 // pull asks the server for the next event.
 func (c *cursor) pull(context.Context) error {
+	in, err := c.streamer.inbox()
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
+	c.inbox = in
 	c.pulls++
-	c.pulling, c.pulled = true, c.calls
-	reply := c.streamer.inbox + "." + c.name + "." + strconv.FormatUint(c.pulls, 10)
+	c.pulling, c.over, c.pulled = true, false, c.calls
+	reply := in.subject + "." + c.name + "." + strconv.FormatUint(c.pulls, 10)
 	c.silence.Reset(2 * pullHeartbeat)
 	c.mu.Unlock()
 	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullExpiry, pullHeartbeat)
@@ -44,11 +49,14 @@ func (c *cursor) pull(context.Context) error {
 }
 
 // deliver takes an event from the server.
-func (c *cursor) deliver(d *delivery) {
+func (c *cursor) deliver(in *inbox, d *delivery) {
 	reconnects := c.streamer.conn.Stats().Reconnects
 	c.mu.Lock()
-	c.pulling = false
-	c.silence.Stop()
+	late := in != c.inbox // it answers a pull request that was given up
+	if !late {
+		c.pulling = false
+		c.silence.Stop()
+	}
 	wanted := c.waiting > 0
 	switch {
 	case d.id <= max(c.acked, c.settling):
@@ -60,6 +68,8 @@ func (c *cursor) deliver(d *delivery) {
 	case c.held != nil && c.held.id == d.id:
 		// Another copy, after AckWait or a takeover.
 		wanted = true
+	case late:
+		wanted = false
 	case wanted:
 		// One event is out at a time: what was held is acked elsewhere.
 		c.held = d
@@ -103,6 +113,7 @@ func (c *cursor) pullStatus(pull string, h nats.Header) {
 		c.changedLocked()
 	default:
 		// The consumer changed its leader, has none at the moment, or is gone.
+		c.over = true
 		c.streamer.log.Info("pull request ended", "consumer", c.name, "status", status, "description", description)
 		c.silence.Reset(retryDelay)
 	}
@@ -124,10 +135,28 @@ func (c *cursor) doubt(anew bool) {
 // lostPull gives up the pull request. An event may have been lost with it.
 func (c *cursor) lostPull() {
 	c.mu.Lock()
-	c.pulling = false
 	c.unsure, c.free = true, false
-	c.silence.Stop()
-	c.changedLocked()
+	c.giveUpPullLocked()
 	c.mu.Unlock()
 	c.streamer.dropUnused(c)
+}
+
+// lostInbox gives up the pull request if it delivers to in.
+func (c *cursor) lostInbox(in *inbox) {
+	c.mu.Lock()
+	lost := c.pulling && c.inbox == in
+	c.mu.Unlock()
+	if lost {
+		c.lostPull()
+	}
+}
+
+// giveUpPullLocked waits no longer for the answer to the pull request.
+func (c *cursor) giveUpPullLocked() {
+	if c.pulling && !c.over {
+		c.inbox.stale.Store(true)
+	}
+	c.pulling = false
+	c.silence.Stop()
+	c.changedLocked()
 }
