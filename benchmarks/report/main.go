@@ -2,9 +2,6 @@
 // targets, all in one run.
 //
 //	go run -C benchmarks ./report -h
-//
-// It builds the benchmarks of both modules and runs each in a process of its
-// own, round by round, so that a machine that drifts is slow for all alike.
 package main
 
 import (
@@ -19,10 +16,14 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
 )
 
 const (
 	resultsFile = "RESULTS.md"
+	// section is the name of the table in short, there and in the README.
+	section = "results"
 	// usualRound is how long a round takes on an idle machine with two cores.
 	usualRound = 75 * time.Second
 	usualReps  = 7
@@ -92,20 +93,13 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	return c, err
 }
 
-func (c config) run(ctx context.Context) error {
-	root, err := moduleDir(ctx, "github.com/memstreamer/memstreamer")
-	if err != nil {
-		return err
-	}
-	module, err := moduleDir(ctx, "github.com/memstreamer/memstreamer/benchmarks")
-	if err != nil {
-		return err
-	}
-	readme := filepath.Join(root, "README.md")
+func (c config) run(ctx context.Context) (err error) {
+	var readme string
 	switch {
 	case c.readme:
-		c.out = module
-		err = copyTable(readme, readme) // finds out now, and not after the measurement
+		if readme, c.out, err = published(ctx); err == nil {
+			_, err = rounds.Section(readme, section) // finds out now, and not after the measurement
+		}
 	case c.out == "":
 		c.out, err = os.MkdirTemp("", "memstreamer-report-")
 	default:
@@ -114,44 +108,60 @@ func (c config) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	results := filepath.Join(c.out, resultsFile)
 	if c.reps > 0 {
-		m := measurement{plan: plan(), rounds: c.reps, quick: c.quick, progress: newProgress(os.Stderr)}
+		var flags []string
 		if c.quick {
-			m.rounds = 1
+			c.reps, flags = 1, []string{"-test.benchtime=1x", "-test.short"}
 		}
-		found, err := m.run(ctx, map[suite]string{library: root, peers: module})
+		found, err := rounds.Run(ctx, plan(), c.reps, flags...)
 		if err != nil {
 			return err
 		}
-		if err := write(c.out, found); err != nil {
+		fmt.Fprintln(os.Stderr, "measured in", found.Took)
+		if err := (report{found, c.quick}).write(c.out); err != nil {
 			return err
 		}
-		fmt.Println("wrote", filepath.Join(c.out, resultsFile))
+		fmt.Println("wrote", results)
 	}
-	if c.readme {
-		return copyTable(filepath.Join(c.out, resultsFile), readme)
+	if !c.readme {
+		return nil
+	}
+	table, err := rounds.Section(results, section)
+	if err != nil {
+		return err
+	}
+	return rounds.SetSection(readme, section, table)
+}
+
+// published returns what -readme writes to: the README, and the directory of the
+// benchmarks module, wherever in it the program was started.
+func published(ctx context.Context) (readme, dir string, err error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", library, peers)
+	cmd.Stderr = os.Stderr
+	dirs, err := cmd.Output()
+	if err != nil {
+		return "", "", fmt.Errorf("go list -m, to be run in the benchmarks module: %w", err)
+	}
+	root, dir, _ := strings.Cut(strings.TrimSpace(string(dirs)), "\n")
+	return filepath.Join(root, "README.md"), strings.TrimSpace(dir), nil
+}
+
+// report is what is written of results.
+type report struct {
+	*rounds.Results
+	quick bool
+}
+
+func (r report) write(dir string) error {
+	for name, content := range map[string]string{
+		resultsFile:   r.markdown(),
+		"results.svg": r.drawHandoff(),
+		"idle.svg":    r.drawIdle(),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-func write(dir string, found *results) error {
-	if err := os.WriteFile(filepath.Join(dir, resultsFile), []byte(markdown(found)), 0o644); err != nil {
-		return err
-	}
-	if err := drawHandoff(filepath.Join(dir, "results.svg"), found); err != nil {
-		return err
-	}
-	return drawIdle(filepath.Join(dir, "idle.svg"), found)
-}
-
-// moduleDir is the directory of a module of this build, wherever in it the
-// program was started.
-func moduleDir(ctx context.Context, path string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", path)
-	cmd.Stderr = os.Stderr
-	dir, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go list -m %s, to be run in the benchmarks module: %w", path, err)
-	}
-	return strings.TrimSpace(string(dir)), nil
 }

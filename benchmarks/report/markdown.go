@@ -5,14 +5,18 @@ import (
 	"path"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/memstreamer/memstreamer/benchmarks"
+	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
 )
 
+const quickNote = "A quick run: its figures mean nothing."
+
 // markdown is RESULTS.md.
-func markdown(r *results) string {
+func (r report) markdown() string {
 	quick := ""
 	if r.quick {
 		quick = "**" + quickNote + "**\n\n"
@@ -30,9 +34,15 @@ afresh for it in %s, which the figures include.
 ## In short
 
 %s
+
 ## Beside its peers
 
 %s
+Below a median is its ratio to memstreamer: a ratio below 1 is better for times and
+bytes, and worse for events a second. The busy goroutines compute, two for each
+processor. An event that reaches eight receivers counts once. JetStream sends the
+events of the two runs without waiting for each.
+
 ![Time of a hand-off, by peer](results.svg)
 
 ## The project's own targets
@@ -46,43 +56,12 @@ within milliseconds where the benchmark does not need it kept.
 
 ![Cores used by waiting receivers](idle.svg)
 `,
-		quick, count(r.rounds, "round"), r.took, machine(r), duration(r.of(library, "Outbox", seconds).median()),
-		tableStart+"\n"+summary(r)+tableEnd+"\n", peersTable(r), targetsTable(r))
+		quick, english.Plural(r.Rounds, "round", ""), r.Took, r.machine(), rounds.Show(rounds.Seconds, r.Of("Outbox", rounds.Seconds).Median()),
+		rounds.Mark(section, r.peers(true)), r.peers(false), r.targets())
 }
 
-const quickNote = "A quick run: its figures mean nothing."
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func machine(r *results) string {
-	return fmt.Sprintf("%s, %s, %s/%s, %s", r.cpu, count(runtime.GOMAXPROCS(0), "core"), runtime.GOOS, runtime.GOARCH, runtime.Version())
-}
-
-// table writes rows of cells; the first is its head. A column is aligned right
-// where its head starts with a space.
-func table(rows [][]string) string {
-	var b strings.Builder
-	for i, row := range rows {
-		rule := "|"
-		for _, cell := range row {
-			if strings.HasPrefix(cell, " ") {
-				rule += "---:|"
-			} else {
-				rule += "---|"
-			}
-			b.WriteString("| " + strings.TrimSpace(cell) + " ")
-		}
-		b.WriteString("|\n")
-		if i == 0 {
-			b.WriteString(rule + "\n")
-		}
-	}
-	return b.String()
+func (r report) machine() string {
+	return fmt.Sprintf("%s, %s, %s/%s, %s", r.CPU, english.Plural(runtime.GOMAXPROCS(0), "core", ""), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 // column is a job that every peer does.
@@ -92,83 +71,75 @@ type column struct {
 }
 
 var columns = []column{
-	{" hand-off, there and back", "Handoff", "500ms", seconds, true},
-	{" the same beside busy goroutines", "HandoffBesideBusy", "1s", seconds, true},
-	{" events/s, 1 → 1", "Pass/receivers=1", "1x", eventRate, true},
-	{" events/s, 1 → 8", "Pass/receivers=8", "1x", eventRate, false},
-	{" heap an event", "Retained", "1x", bytesEach, true},
-	{" cores, 64 waiting", "Idle", "1x", cores, false},
+	{" hand-off, there and back", "Handoff", "500ms", rounds.Seconds, true},
+	{" the same beside busy goroutines", "HandoffBesideBusy", "1s", rounds.Seconds, true},
+	{" events/s, 1 → 1", "Pass/receivers=1", "1x", rounds.EventRate, true},
+	{" events/s, 1 → 8", "Pass/receivers=8", "1x", rounds.EventRate, false},
+	{" heap an event", "Retained", "1x", rounds.BytesEach, true},
+	{" cores, 64 waiting", "Idle", "1x", rounds.Cores, false},
 }
 
-// has reports whether peer does the job.
-func (c column) has(peer benchmarks.Peer) bool { return c.unit != bytesEach || !peer.Forgets }
+// does reports whether peer does the job of c.
+func (c column) does(peer benchmarks.Peer) bool { return c.unit != rounds.BytesEach || !peer.Forgets }
 
-func (c column) of(r *results, peer benchmarks.Peer) sample {
-	return r.of(peers, c.job+"/peer="+peer.Name, c.unit)
-}
+func (c column) of(peer benchmarks.Peer) string { return c.job + "/peer=" + peer.Name }
 
-// summary is the table in short, which the README shows too.
-func summary(r *results) string {
-	long := func(c column) bool { return !c.short }
-	return peersRows(slices.DeleteFunc(slices.Clone(columns), long), func(peer benchmarks.Peer) string {
-		if !peer.Short {
-			return ""
-		}
-		return fmt.Sprintf("- %s: %s\n", peer.Title, peer.Is)
-	}, func(c column, peer benchmarks.Peer) string { return show(c.unit, c.of(r, peer).median()) })
-}
-
-func peersTable(r *results) string {
-	ours := benchmarks.Peers[0]
-	return peersRows(columns, func(peer benchmarks.Peer) string {
-		note := "- " + peer.Title + versions(peer) + ": " + peer.Is
-		if peer.Lacks != "" {
-			note += ". It lacks " + peer.Lacks
-		}
-		return note + ".\n"
-	}, func(c column, peer benchmarks.Peer) string {
-		s := c.of(r, peer)
-		cell := show(c.unit, s.median()) + " " + plusMinus(s.spread())
-		// Of cores there is a floor that is noise, and no ratio to it.
-		if peer.Name != ours.Name && c.unit != cores {
-			cell += "<br>" + times(s.over(c.of(r, ours)).median())
-		}
-		return cell
-	}) + `
-Below a median is its ratio to memstreamer: a ratio below 1 is better for times and
-bytes, and worse for events a second. The busy goroutines compute, two for each
-processor. An event that reaches eight receivers counts once. JetStream sends the
-events of the two runs without waiting for each.
-`
-}
-
-// peersRows is a table of the peers that have a note, with the notes below it.
-func peersRows(columns []column, note func(benchmarks.Peer) string, cell func(column, benchmarks.Peer) string) string {
-	rows := [][]string{{""}}
+// peers is the table of the peers, with a note on each below it. In short it is
+// the one that the README shows too.
+func (r report) peers(short bool) string {
+	rows, notes := [][]string{{""}}, "\n"
 	for _, c := range columns {
-		rows[0] = append(rows[0], c.head)
+		if c.short || !short {
+			rows[0] = append(rows[0], c.head)
+		}
 	}
-	notes := ""
 	for _, peer := range benchmarks.Peers {
-		if note(peer) == "" {
+		if short && !peer.Short {
 			continue
 		}
-		notes += note(peer)
 		row := []string{peer.Title}
 		for _, c := range columns {
-			if c.has(peer) {
-				row = append(row, cell(c, peer))
-			} else {
-				row = append(row, "keeps none")
+			if c.short || !short {
+				row = append(row, r.cell(c, peer, short))
 			}
 		}
 		rows = append(rows, row)
+		switch {
+		case short:
+			notes += fmt.Sprintf("- %s: %s\n", peer.Title, peer.Is)
+		case peer.Lacks == "":
+			notes += fmt.Sprintf("- %s: %s.\n", peer.Title, peer.Is)
+		default:
+			notes += fmt.Sprintf("- %s%s: %s. It lacks %s.\n", peer.Title, versions(peer), peer.Is, peer.Lacks)
+		}
 	}
-	return table(rows) + "\n" + notes
+	return rounds.Table(rows) + notes
 }
+
+func (r report) cell(c column, peer benchmarks.Peer, short bool) string {
+	if !c.does(peer) {
+		return "keeps none"
+	}
+	s := r.Of(c.of(peer), c.unit)
+	cell := rounds.Show(c.unit, s.Median())
+	if short {
+		return cell
+	}
+	cell += plusMinus(s)
+	// Of cores there is a floor that is noise, and no ratio to it.
+	if ours := benchmarks.Peers[0]; peer.Name != ours.Name && c.unit != rounds.Cores {
+		cell += "<br>" + rounds.Times(s.Over(r.Of(c.of(ours), c.unit)).Median())
+	}
+	return cell
+}
+
+func plusMinus(s rounds.Sample) string { return fmt.Sprintf(" ±%.0f%%", 100*s.Spread()) }
 
 // versions names the modules of a peer with the versions in this build.
 func versions(peer benchmarks.Peer) string {
+	if peer.Modules == nil {
+		return ""
+	}
 	of := make(map[string]string)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
@@ -179,48 +150,45 @@ func versions(peer benchmarks.Peer) string {
 	for _, module := range peer.Modules {
 		names = append(names, path.Base(strings.TrimSuffix(module, "/v2"))+" "+of[module])
 	}
-	if names == nil {
-		return ""
-	}
 	return " (" + strings.Join(names, ", ") + ")"
 }
 
-func targetsTable(r *results) string {
+// targets is the table of the targets, and says why some are missed.
+func (r report) targets() string {
 	rows := [][]string{{"what", "to", " measured", " ratio", " with retention", " bar", ""}}
-	missed := ""
+	missed := "\n"
 	for _, t := range targets() {
-		show := func(v float64) string { return show(t.unit, v) }
-		of := func(name string) sample { return r.of(t.suite, name, t.unit) }
-		row := []string{t.what, "", "", "", "", "", "met"}
-		if t.of != "" {
-			row[2] = show(of(t.of).median())
-		}
+		var to, measured, ratio, retaining string
+		verdict := "met"
+		show := func(v float64) string { return rounds.Show(t.unit, v) }
 		// judged is held against the bar, and written in its unit.
-		judged, unit := of, show
+		judged, unit := func(name string) rounds.Sample { return r.Of(name, t.unit) }, show
+		if t.of != "" {
+			measured = show(judged(t.of).Median())
+		}
 		if t.over != "" {
-			over := of(t.over)
-			row[1] = t.to + ", " + show(over.median())
-			judged, unit = func(name string) sample { return of(name).over(over) }, times
-			row[3] = times(judged(t.of).median()) + " " + plusMinus(judged(t.of).spread())
+			over := judged(t.over)
+			to = t.to + ", " + show(over.Median())
+			judged, unit = func(name string) rounds.Sample { return r.Of(name, t.unit).Over(over) }, rounds.Times
+			ratio = unit(judged(t.of).Median()) + plusMinus(judged(t.of))
+		}
+		if t.retaining != "" {
+			retaining = unit(judged(t.retaining).Median())
+			if !t.met(judged(t.retaining).Median()) {
+				verdict = "missed with retention"
+			}
+		}
+		if t.of != "" && !t.met(judged(t.of).Median()) {
+			verdict = "missed"
+		}
+		if verdict != "met" && t.why != "" {
+			missed += fmt.Sprintf("- %s, missed: %s.\n", t.what, t.why)
 		}
 		sign := "≤ "
 		if t.atLeast {
 			sign = "≥ "
 		}
-		row[5] = sign + unit(t.bar)
-		if t.retaining != "" {
-			row[4] = unit(judged(t.retaining).median())
-			if !t.met(judged(t.retaining).median()) {
-				row[6] = "missed with retention"
-			}
-		}
-		if t.of != "" && !t.met(judged(t.of).median()) {
-			row[6] = "missed"
-		}
-		if row[6] != "met" && t.why != "" {
-			missed += fmt.Sprintf("- %s, missed: %s.\n", t.what, t.why)
-		}
-		rows = append(rows, row)
+		rows = append(rows, []string{t.what, to, measured, ratio, retaining, sign + unit(t.bar), verdict})
 	}
-	return table(rows) + "\n" + missed
+	return rounds.Table(rows) + missed
 }

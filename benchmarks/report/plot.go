@@ -1,16 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"html"
 	"math"
-	"os"
 	"runtime"
 	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/memstreamer/memstreamer/benchmarks"
+	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
 )
 
 const (
@@ -23,9 +26,9 @@ const pictureWidth, pictureHeight = 880, 360
 type point struct{ x, y float64 }
 
 // picture is an SVG whose methods draw on it. Its Y axis points down.
-type picture struct{ bytes.Buffer }
+type picture struct{ strings.Builder }
 
-func newPicture(r *results, title, caption string) *picture {
+func (r report) picture(title, caption string) *picture {
 	if r.quick {
 		title = quickNote
 	}
@@ -54,10 +57,7 @@ func (p *picture) dot(hue string, at point) {
 	fmt.Fprintf(p, `<circle cx="%.1f" cy="%.1f" r="5" fill="%s"/>`+"\n", at.x, at.y, hue)
 }
 
-func (p *picture) save(file string) error {
-	p.WriteString("</svg>\n")
-	return os.WriteFile(file, p.Bytes(), 0o644)
-}
+func (p *picture) done() string { return p.String() + "</svg>\n" }
 
 // logAxis draws an X axis from one value to another, with a tick at each power
 // of ten, and returns where on it a value is.
@@ -74,20 +74,21 @@ func (p *picture) logAxis(left, right, y, from, to float64, name func(float64) s
 
 // drawHandoff draws how long each peer takes for a hand-off, the fastest on
 // top: its median, and a line over the range of its rounds.
-func drawHandoff(file string, r *results) error {
-	time := func(peer benchmarks.Peer) sample { return r.of(peers, "Handoff/peer="+peer.Name, seconds) }
+func (r report) drawHandoff() string {
+	time := func(peer benchmarks.Peer) rounds.Sample { return r.Of("Handoff/peer="+peer.Name, rounds.Seconds) }
 	rows := slices.SortedFunc(slices.Values(benchmarks.Peers), func(a, b benchmarks.Peer) int {
-		return cmp.Compare(time(a).median(), time(b).median())
+		return cmp.Compare(time(a).Median(), time(b).Median())
 	})
 	from, to := math.Inf(1), 0.0
 	for _, peer := range rows {
-		from = min(from, math.Pow(10, math.Floor(math.Log10(time(peer).min()))))
-		to = max(to, 1.2*time(peer).max())
+		least, largest := time(peer).Bounds()
+		from = min(from, math.Pow(10, math.Floor(math.Log10(least))))
+		to = max(to, 1.2*largest)
 	}
-	p := newPicture(r, "Time of a hand-off, there and back: lower is better",
-		fmt.Sprintf("on a log scale: the median of %s, and their range", count(r.rounds, "round")))
+	p := r.picture("Time of a hand-off, there and back: lower is better",
+		fmt.Sprintf("on a log scale: the median of %s, and their range", english.Plural(r.Rounds, "round", "")))
 	const left, right, top, bottom = 240, 860, 68, 300
-	x := p.logAxis(left, right, bottom, from, to, tickTime)
+	x := p.logAxis(left, right, bottom, from, to, rounds.Tick)
 	for i, peer := range rows {
 		hue := grey
 		if peer.Name == benchmarks.Peers[0].Name {
@@ -96,17 +97,18 @@ func drawHandoff(file string, r *results) error {
 		y := top + float64(i)*(bottom-top)/float64(len(rows))
 		p.text(ink, "end", point{left - 10, y + 5}, peer.Title)
 		p.line(faint, 1, point{left, y}, point{right, y})
-		p.line(hue, 2, point{x(time(peer).min()), y}, point{x(time(peer).max()), y})
-		median := point{x(time(peer).median()), y}
-		p.dot(hue, median)
-		p.text(hue, "middle", point{median.x, y - 9}, duration(time(peer).median()))
+		least, largest := time(peer).Bounds()
+		p.line(hue, 2, point{x(least), y}, point{x(largest), y})
+		median := time(peer).Median()
+		p.dot(hue, point{x(median), y})
+		p.text(hue, "middle", point{x(median), y - 9}, rounds.Show(rounds.Seconds, median))
 	}
-	return p.save(file)
+	return p.done()
 }
 
 // drawIdle draws the cores that receivers use to wait, by how many they are.
-func drawIdle(file string, r *results) error {
-	p := newPicture(r, "Cores used by receivers that wait for an event: lower is better", "receivers, on a log scale")
+func (r report) drawIdle() string {
+	p := r.picture("Cores used by receivers that wait for an event: lower is better", "receivers, on a log scale")
 	const left, right, top, bottom = 40, 860, 75, 290
 	x := p.logAxis(left, right, bottom+10, 0.7, 15_000, tickCount)
 	all := runtime.GOMAXPROCS(0)
@@ -119,23 +121,18 @@ func drawIdle(file string, r *results) error {
 		var points []point
 		var last float64
 		for _, n := range receivers {
-			last = r.of(library, idleBench(n, streamer), cores).median()
+			last = r.Of(idle(n, streamer), rounds.Cores).Median()
 			points = append(points, point{x(float64(n)), y(last)})
 			p.dot(hue, points[len(points)-1])
 		}
 		p.line(hue, 2.5, points...)
 		end := points[len(points)-1]
 		p.text(hue, "end", point{end.x, end.y - 12}, fmt.Sprintf("%s: %s cores for %s",
-			label, coresUsed(last), thousands(receivers[len(receivers)-1])))
+			label, rounds.Show(rounds.Cores, last), humanize.Comma(int64(receivers[len(receivers)-1]))))
 	}
 	curve("polling", "polling", red, spinning)
 	curve("memstreamer", "parked in memstreamer", blue, append(slices.Clone(parked), 10_000))
-	return p.save(file)
+	return p.done()
 }
 
-func tickTime(sec float64) string {
-	v, unit := scaled(sec)
-	return fmt.Sprintf("%.0f %s", v, unit)
-}
-
-func tickCount(n float64) string { return thousands(int(math.Round(n))) }
+func tickCount(n float64) string { return humanize.Comma(int64(math.Round(n))) }

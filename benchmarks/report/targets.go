@@ -1,19 +1,31 @@
 package main
 
-import "github.com/memstreamer/memstreamer/benchmarks"
+import (
+	"fmt"
+
+	"github.com/memstreamer/memstreamer/benchmarks"
+	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+)
+
+// The packages whose benchmarks are run.
+const (
+	library = "github.com/memstreamer/memstreamer"
+	peers   = library + "/benchmarks"
+)
 
 // target is a goal of the project for one figure of memstreamer.
 type target struct {
 	what, to string
-	suite    suite
 	// The benchmarks of memstreamer, of memstreamer with a retention, if there
 	// is one, and of what the ratio is to. Without the last the bar is absolute.
 	of, retaining, over string
-	time                string // of -test.benchtime: a count where CPU is measured, whose collections depend on it
-	unit                string
-	bar                 float64
-	atLeast             bool   // the bar is a lower one
-	why                 string // what a profile says where the bar is missed
+	// Of -test.benchtime: a count where CPU is measured, whose collections depend on
+	// it. Benchmarks without it are those of the table of peers.
+	time    string
+	unit    string
+	bar     float64
+	atLeast bool   // the bar is a lower one
+	why     string // what a profile says where the bar is missed
 }
 
 func (t target) met(v float64) bool {
@@ -26,7 +38,6 @@ func (t target) met(v float64) bool {
 func targets() []target {
 	// beside adds the benchmarks of the library's job to t.
 	beside := func(job, other string, t target) target {
-		t.suite = library
 		t.of, t.retaining, t.over = job+"/streamer=memstreamer", job+"/streamer=memstreamer+retention", job+"/streamer="+other
 		return t
 	}
@@ -35,7 +46,7 @@ func targets() []target {
 		return beside(job, "parking", t)
 	}
 	polling := func(job string, t target) target {
-		t.to, t.unit, t.time, t.bar, t.atLeast = "polling", eventRate, "3x", 1, true
+		t.to, t.unit, t.time, t.bar, t.atLeast = "polling", rounds.EventRate, "3x", 1, true
 		return beside(job, "polling", t)
 	}
 	// By the profiles of the benchmarks, -cpuprofile.
@@ -46,15 +57,15 @@ func targets() []target {
 		garbage   = "memstreamer leaves almost twice the garbage, since each receiver gets a header map of its own, where polling shares the sender's"
 	)
 	handoff := func(to, peer string, bar float64) target {
-		return target{what: "hand-off", why: waking, to: to, suite: peers, of: "Handoff/peer=memstreamer", over: "Handoff/peer=" + peer, unit: seconds, bar: bar}
+		return target{what: "hand-off", why: waking, to: to, of: "Handoff/peer=memstreamer", over: "Handoff/peer=" + peer, unit: rounds.Seconds, bar: bar}
 	}
 	return []target{
-		parking("HandoffBesideBusy", target{what: "hand-off beside two busy goroutines a processor", unit: seconds, time: "1s", bar: 1}),
-		parking("Handoff", target{what: "hand-off, processors idle", why: isolation, unit: seconds, time: "500ms", bar: 1}),
-		parking("Send", target{what: "CPU of Send", unit: cpu, time: "500000x", bar: 0.85}),
-		parking("Recv", target{what: "CPU of Recv and Ack", why: copies, unit: cpu, time: "1000000x", bar: 0.5}),
-		parking("Collection", target{what: "CPU of a garbage collection beside 2,000,000 events", unit: cpu, time: "5x", bar: 0.03}),
-		parking("Retained", target{what: "live heap an event", unit: bytesEach, time: "1x", bar: 0.38}),
+		parking("HandoffBesideBusy", target{what: "hand-off beside two busy goroutines a processor", unit: rounds.Seconds, time: "1s", bar: 1}),
+		parking("Handoff", target{what: "hand-off, processors idle", why: isolation, unit: rounds.Seconds, time: "500ms", bar: 1}),
+		parking("Send", target{what: "CPU of Send", unit: rounds.CPU, time: "500000x", bar: 0.85}),
+		parking("Recv", target{what: "CPU of Recv and Ack", why: copies, unit: rounds.CPU, time: "1000000x", bar: 0.5}),
+		parking("Collection", target{what: "CPU of a garbage collection beside 2,000,000 events", unit: rounds.CPU, time: "5x", bar: 0.03}),
+		parking("Retained", target{what: "live heap an event", unit: rounds.BytesEach, time: "1x", bar: 0.38}),
 		polling("Pass/receivers=1", target{what: "events a second, 1 → 1", why: garbage}),
 		polling("Pass/receivers=8", target{
 			what: "events a second, 1 → 8",
@@ -63,10 +74,10 @@ func targets() []target {
 		handoff("Watermill GoChannel", "watermill", 0.4),
 		handoff("JetStream in process", "jetstream", 0.06),
 		{
-			what: "cores of 10,000 parked receivers", suite: library, unit: cores, time: "4x", bar: 0.001,
-			of: idleBench(10_000, "memstreamer"), retaining: idleBench(10_000, "memstreamer+retention"),
+			what: "cores of 10,000 parked receivers", unit: rounds.Cores, time: "4x", bar: 0.001,
+			of: idle(10_000, "memstreamer"), retaining: idle(10_000, "memstreamer+retention"),
 		},
-		{what: "worst single call, 1,000,000 events expired", suite: library, retaining: "Sweep", unit: worst, time: "1x", bar: 31e-6},
+		{what: "worst single call, 1,000,000 events expired", retaining: "Sweep", unit: rounds.Worst, time: "1x", bar: 31e-6},
 	}
 }
 
@@ -77,31 +88,34 @@ var (
 	spinning = []int{1, 2, 8, 100}
 )
 
+func idle(receivers int, streamer string) string {
+	return fmt.Sprintf("Idle/receivers=%d/streamer=%s", receivers, streamer)
+}
+
 // plan is what a round runs, the benchmarks that are compared one after the
 // other.
-func plan() []benchmark {
-	var all []benchmark
+func plan() (all []rounds.Benchmark) {
+	of := func(pkg, name, time string) {
+		all = append(all, rounds.Benchmark{Package: pkg, Name: name, Time: time})
+	}
 	for _, t := range targets() {
-		if t.suite == peers {
-			continue // run below
-		}
 		for _, name := range []string{t.of, t.retaining, t.over} {
-			if name != "" {
-				all = append(all, benchmark{library, name, t.time})
+			if name != "" && t.time != "" {
+				of(library, name, t.time)
 			}
 		}
 	}
-	all = append(all, benchmark{library, "Outbox", "500ms"})
+	of(library, "Outbox", "500ms")
 	for _, n := range parked {
-		all = append(all, benchmark{library, idleBench(n, "memstreamer"), "1x"})
+		of(library, idle(n, "memstreamer"), "1x")
 	}
 	for _, n := range spinning {
-		all = append(all, benchmark{library, idleBench(n, "polling"), "1x"})
+		of(library, idle(n, "polling"), "1x")
 	}
 	for _, c := range columns {
 		for _, peer := range benchmarks.Peers {
-			if c.has(peer) {
-				all = append(all, benchmark{peers, c.job + "/peer=" + peer.Name, c.time})
+			if c.does(peer) {
+				of(peers, c.of(peer), c.time)
 			}
 		}
 	}
