@@ -3,46 +3,101 @@ package benchmarks
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 
+	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/bench"
+	memwatermill "github.com/memstreamer/memstreamer/watermill"
 )
 
 const watermillModule = "github.com/ThreeDotsLabs/watermill"
 
-func newWatermill() (bench.Broker, error) {
-	return watermill{gochannel.NewGoChannel(gochannel.Config{}, nil)}, nil
-}
+func newWatermill() (bench.Broker, error) { return goChannel(gochannel.Config{}, outboxMessage), nil }
 
 func newWatermillPersistent() (bench.Broker, error) {
-	return watermill{gochannel.NewGoChannel(gochannel.Config{Persistent: true}, nil)}, nil
+	return goChannel(gochannel.Config{Persistent: true}, outboxMessage), nil
 }
 
-type watermill struct{ *gochannel.GoChannel }
+// PubSub is a Watermill Pub/Sub beside memstreamer's. The events of its benchmarks
+// are messages as a service might send them.
+type PubSub struct {
+	Name  string // in the names of benchmarks
+	Title string
+	Open  bench.Open
+}
+
+// PubSubs are all of them, ours first, to which the others are compared.
+var PubSubs = []PubSub{
+	{"memstreamer", "memstreamer", ours(memwatermill.Config{})},
+	{"group", "memstreamer, a group", ours(memwatermill.Config{ConsumerGroup: "group"})},
+	{"lanes", "memstreamer, a group with 16 lanes", ours(memwatermill.Config{ConsumerGroup: "group", Lanes: 16})},
+	{"gochannel", "GoChannel", theirs(gochannel.Config{})},
+	{"gochannel-persistent", "GoChannel, Persistent", theirs(gochannel.Config{Persistent: true})},
+	{"gochannel-block", "GoChannel, Block", theirs(gochannel.Config{BlockPublishUntilSubscriberAck: true})},
+}
+
+func ours(config memwatermill.Config) bench.Open {
+	config.CloseTimeout = time.Millisecond // of a subscriber that acks nothing
+	return func() (bench.Broker, error) {
+		pubSub, err := memwatermill.NewPubSub(memstreamer.New(), config, nil)
+		return watermill{pubSub, serviceMessage}, err
+	}
+}
+
+func theirs(config gochannel.Config) bench.Open {
+	return func() (bench.Broker, error) { return goChannel(config, serviceMessage), nil }
+}
+
+func goChannel(config gochannel.Config, newMessage func(string, int) *message.Message) watermill {
+	return watermill{gochannel.NewGoChannel(config, nil), newMessage}
+}
+
+// outboxMessage has the event's foreign ID for a name, which is cheaper than the
+// random UUID that is usual.
+func outboxMessage(topic string, n int) *message.Message {
+	foreignID, headers := bench.Outbox[string](topic, n)
+	m := message.NewMessage(foreignID, []byte{bench.EventType})
+	m.Metadata = headers
+	return m
+}
+
+func serviceMessage(_ string, n int) *message.Message {
+	m := message.NewMessage(bench.ForeignID(n), make(message.Payload, 128))
+	m.Metadata.Set("name", "OrderPlaced")
+	m.Metadata.Set("correlation_id", m.UUID)
+	return m
+}
+
+// watermill is a Watermill Pub/Sub as a Broker.
+type watermill struct {
+	pubSub interface {
+		message.Publisher
+		message.Subscriber
+	}
+	newMessage func(topic string, n int) *message.Message
+}
 
 func (w watermill) NewSender(topic string) (bench.Sender, error) {
-	return watermillSender{w.GoChannel, topic}, nil
+	return watermillSender{w, topic}, nil
 }
 
 func (w watermill) NewReceiver(ctx context.Context, topic, _ string) (bench.Receiver, error) {
-	messages, err := w.Subscribe(ctx, topic)
+	messages, err := w.pubSub.Subscribe(ctx, topic)
 	return watermillReceiver(messages), err
 }
 
+func (w watermill) Close() error { return w.pubSub.Close() }
+
 type watermillSender struct {
-	channel *gochannel.GoChannel
-	topic   string
+	watermill
+	topic string
 }
 
-// Send names the message by its foreign ID, which is cheaper than the random
-// UUID that is usual.
 func (s watermillSender) Send(_ context.Context, n int) error {
-	foreignID, headers := bench.Outbox[string](s.topic, n)
-	msg := message.NewMessage(foreignID, []byte{bench.EventType})
-	msg.Metadata = headers
-	return s.channel.Publish(s.topic, msg)
+	return s.pubSub.Publish(s.topic, s.newMessage(s.topic, n))
 }
 
 type watermillReceiver <-chan *message.Message

@@ -6,18 +6,29 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
+
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/memstreamer/memstreamer/benchmarks"
+	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
 )
 
+// section is the name of the table in a file.
+const section = "pubsub"
+
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	var c config
 	flag.IntVar(&c.rounds, "rounds", 7, "do each job `N` times, and take medians")
 	flag.IntVar(&c.messages, "messages", 20_000, "pass `N` messages in a throughput job, and a quarter in the others")
-	readme := flag.String("readme", "", "write the table into `FILE`, and not to standard output")
+	flag.StringVar(&c.readme, "readme", "", "write the table into `FILE`, and not to standard output")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), `Pubsub measures memstreamer's Watermill Pub/Sub beside Watermill's GoChannel, and
 prints a table of what the same jobs cost.
@@ -32,49 +43,49 @@ Usage: go run -C benchmarks ./pubsub [flags]
 		fmt.Fprintln(os.Stderr, "pubsub: -rounds must be positive, -messages 100 or more, and there are no arguments")
 		os.Exit(2)
 	}
-	if err := run(c, *readme); err != nil {
+	if err := c.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "pubsub:", err)
 		os.Exit(1)
 	}
 }
 
-func run(c config, readme string) error {
-	r, err := measure(c, func(round int, peer string) {
-		fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, c.rounds, peer)
-	})
-	if err != nil {
-		return err
-	}
-	table := markdown(r) + fmt.Sprintf("\nMedians of %d rounds, in turns, on %d cores, %s/%s, %s.\n", c.rounds, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	if readme == "" {
-		_, err := os.Stdout.WriteString(table)
-		return err
-	}
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		return err
-	}
-	updated, err := between(text, table)
-	if err != nil {
-		return fmt.Errorf("%s: %w", readme, err)
-	}
-	return os.WriteFile(readme, updated, 0o644)
+type config struct {
+	rounds, messages int
+	readme           string
 }
 
-const (
-	startMark = "<!-- pubsub -->\n"
-	endMark   = "<!-- /pubsub -->"
-)
+func (c config) run(ctx context.Context) error {
+	if c.readme != "" { // finds out now, and not after the measurement
+		if _, err := rounds.Section(c.readme, section); err != nil {
+			return err
+		}
+	}
+	r, err := rounds.Run(ctx, c.plan(), c.rounds)
+	if err != nil {
+		return err
+	}
+	table := markdown(r) + fmt.Sprintf("\nMedians of %s, in turns, on %s, %s/%s, %s.\n", english.Plural(c.rounds, "round", ""),
+		english.Plural(runtime.NumCPU(), "core", ""), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if c.readme != "" {
+		return rounds.SetSection(c.readme, section, table)
+	}
+	_, err = os.Stdout.WriteString(table)
+	return err
+}
 
-// between returns text with table between the marks.
-func between(text []byte, table string) ([]byte, error) {
-	before, rest, ok := bytes.Cut(text, []byte(startMark))
-	if !ok {
-		return nil, fmt.Errorf("there is no line %q", startMark)
+func (c config) plan() (all []rounds.Benchmark) {
+	for _, job := range []string{pass, handoff, stuck} {
+		messages := c.messages / 4
+		if job == pass {
+			messages = c.messages
+		}
+		for _, p := range benchmarks.PubSubs {
+			all = append(all, rounds.Benchmark{
+				Package: "github.com/memstreamer/memstreamer/benchmarks",
+				Name:    of(job, p),
+				Time:    fmt.Sprintf("%dx", messages),
+			})
+		}
 	}
-	_, after, ok := bytes.Cut(rest, []byte(endMark))
-	if !ok {
-		return nil, fmt.Errorf("there is no %q after %q", endMark, startMark)
-	}
-	return fmt.Appendf(nil, "%s%s%s%s%s", before, startMark, table, endMark, after), nil
+	return all
 }

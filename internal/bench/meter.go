@@ -9,23 +9,24 @@ import (
 	"github.com/memstreamer/memstreamer/internal/cputime"
 )
 
-// meter counts the processor time of the process, garbage collections included,
+// Meter counts the processor time of the process, garbage collections included,
 // while the timer of b runs.
-type meter struct {
+type Meter struct {
 	b     *testing.B
 	used  time.Duration
 	since time.Duration
 }
 
-// newMeter collects the garbage of the setup and starts counting.
-func newMeter(b *testing.B) *meter {
+// NewMeter collects the garbage of the setup and starts counting.
+func NewMeter(b *testing.B) *Meter {
 	b.ReportAllocs()
 	runtime.GC()
-	return &meter{b: b, since: cputime.Process()}
+	b.ResetTimer()
+	return &Meter{b: b, since: cputime.Process()}
 }
 
 // pause stops counting, and the timer, while f runs and its garbage is collected.
-func (m *meter) pause(f func()) {
+func (m *Meter) pause(f func()) {
 	m.b.StopTimer()
 	m.used += cputime.Process() - m.since
 	f()
@@ -34,10 +35,10 @@ func (m *meter) pause(f func()) {
 	m.b.StartTimer()
 }
 
-func (m *meter) total() time.Duration { return m.used + cputime.Process() - m.since }
+func (m *Meter) total() time.Duration { return m.used + cputime.Process() - m.since }
 
-// report reports the processor time of an operation, after the last one.
-func (m *meter) report() {
+// Report reports the processor time of an operation, after the last one.
+func (m *Meter) Report() {
 	m.b.ReportMetric(float64(m.total())/float64(m.b.N), "cpu-ns/op")
 }
 
@@ -49,10 +50,10 @@ func LiveHeap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// settle waits until no other goroutine has anything to do, for half a second at
+// Settle waits until no other goroutine has anything to do, for half a second at
 // most: some brokers go on working after a receiver is opened, and some never
 // rest.
-func settle() {
+func Settle() {
 	samples := []metrics.Sample{
 		{Name: "/sched/goroutines/runnable:goroutines"},
 		{Name: "/sched/goroutines/running:goroutines"},

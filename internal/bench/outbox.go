@@ -11,12 +11,15 @@ import (
 // firstOrder is the number of the first foreign ID, so that all are of one length.
 const firstOrder = 1_000_000
 
+// ForeignID is that of an outbox's nth event.
+func ForeignID(n int) string { return "order-" + strconv.Itoa(firstOrder+n) }
+
 // Outbox returns the foreign ID and the six headers that an engine's outbox
 // sends with its nth event, with values of their real lengths. Like an outbox,
 // which reads them from a record each time, it makes the map and the values
 // that are an event's own afresh.
 func Outbox[H ~string](topic string, n int) (foreignID string, headers map[H]string) {
-	foreignID = "order-" + strconv.Itoa(firstOrder+n)
+	foreignID = ForeignID(n)
 	return foreignID, map[H]string{
 		H(memstreamer.HeaderWorkflowName):  "order-fulfilment",
 		H(memstreamer.HeaderForeignID):     foreignID,
@@ -32,14 +35,6 @@ func runID(n int) string {
 	id := [16]byte{6: 0x40, 8: 0x80}
 	binary.BigEndian.PutUint32(id[:], uint32(n)*2654435761)
 	binary.BigEndian.PutUint32(id[12:], uint32(n))
-	text := make([]byte, 0, 36)
-	start := 0
-	for _, end := range [...]int{4, 6, 8, 10, 16} {
-		if start > 0 {
-			text = append(text, '-')
-		}
-		text = hex.AppendEncode(text, id[start:end])
-		start = end
-	}
-	return string(text)
+	digits := hex.AppendEncode(make([]byte, 0, 32), id[:])
+	return string(digits[:8]) + "-" + string(digits[8:12]) + "-" + string(digits[12:16]) + "-" + string(digits[16:20]) + "-" + string(digits[20:])
 }
