@@ -1,7 +1,9 @@
 package metrics_test
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/prometheus/common/expfmt"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -27,25 +29,46 @@ func register(collectors ...prometheus.Collector) *prometheus.Registry {
 	return registry
 }
 
-// scrape returns the samples of these metrics or, without names, of all.
-func scrape(t testing.TB, g prometheus.Gatherer, names ...string) string {
+// values returns what a metric shows, by series.
+func values(t testing.TB, g prometheus.Gatherer, name string) (values []float64) {
+	t.Helper()
+	families, err := g.Gather()
+	assert.NoError(t, err)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if family.GetName() == name {
+				values = append(values, valueOf(metric))
+			}
+		}
+	}
+	return values
+}
+
+func valueOf(m *dto.Metric) float64 { return m.GetCounter().GetValue() + m.GetGauge().GetValue() }
+
+// requireSeries asserts that there are these series and no others. One is written
+// as its labels, the topic first, and its figures, by the names of their metrics.
+func requireSeries(t *testing.T, g prometheus.Gatherer, want ...string) {
 	t.Helper()
 	families, err := g.Gather()
 	require.NoError(t, err)
-	var text strings.Builder
+	figures := make(map[string]string) // by labels
 	for _, family := range families {
-		if len(names) == 0 || slices.Contains(names, family.GetName()) {
-			_, err := expfmt.MetricFamilyToText(&text, family)
-			require.NoError(t, err)
+		name := strings.TrimPrefix(family.GetName(), "memstreamer_")
+		for _, metric := range family.GetMetric() {
+			var labels []string
+			for _, label := range slices.Backward(metric.GetLabel()) {
+				labels = append(labels, label.GetName()+"="+label.GetValue())
+			}
+			key := strings.Join(labels, " ")
+			figures[key] += ", " + name + " " + strconv.FormatFloat(valueOf(metric), 'f', -1, 64)
 		}
 	}
-	var samples strings.Builder
-	for line := range strings.Lines(text.String()) {
-		if !strings.HasPrefix(line, "#") {
-			samples.WriteString(line)
-		}
+	var got []string
+	for _, key := range slices.Sorted(maps.Keys(figures)) {
+		got = append(got, key+":"+strings.TrimPrefix(figures[key], ","))
 	}
-	return samples.String()
+	require.Equal(t, want, got)
 }
 
 func collector(s metrics.Streamer, opts ...metrics.Option) prometheus.Collector {
@@ -53,63 +76,17 @@ func collector(s metrics.Streamer, opts ...metrics.Option) prometheus.Collector 
 }
 
 func TestCollector(t *testing.T) {
-	require.NoError(t, testutil.GatherAndCompare(register(collector(busy)), strings.NewReader(`
-# HELP memstreamer_events_total Events sent, on all topics.
-# TYPE memstreamer_events_total counter
-memstreamer_events_total 1000005
-# HELP memstreamer_sent_events_total Events sent to the topic.
-# TYPE memstreamer_sent_events_total counter
-memstreamer_sent_events_total{topic="mail"} 6
-memstreamer_sent_events_total{topic="orders"} 1234567
-memstreamer_sent_events_total{topic="quiet"} 0
-# HELP memstreamer_retained_events Events of the topic that are kept.
-# TYPE memstreamer_retained_events gauge
-memstreamer_retained_events{topic="mail"} 1
-memstreamer_retained_events{topic="orders"} 4
-memstreamer_retained_events{topic="quiet"} 0
-# HELP memstreamer_acked_events_total Events acked.
-# TYPE memstreamer_acked_events_total counter
-memstreamer_acked_events_total{receiver="archive",topic="quiet"} 0
-memstreamer_acked_events_total{receiver="billing",topic="orders"} 1
-memstreamer_acked_events_total{receiver="printer",topic="mail"} 6
-memstreamer_acked_events_total{receiver="run 17",topic="orders"} 0
-memstreamer_acked_events_total{receiver="shipping",topic="orders"} 3
-# HELP memstreamer_lag_events Events kept and not acked.
-# TYPE memstreamer_lag_events gauge
-memstreamer_lag_events{receiver="archive",topic="quiet"} 0
-memstreamer_lag_events{receiver="billing",topic="orders"} 3
-memstreamer_lag_events{receiver="printer",topic="mail"} 0
-memstreamer_lag_events{receiver="run 17",topic="orders"} 4
-memstreamer_lag_events{receiver="shipping",topic="orders"} 1
-# HELP memstreamer_oldest_unacked_seconds Age of the oldest event kept and not acked. 0 where nothing waits.
-# TYPE memstreamer_oldest_unacked_seconds gauge
-memstreamer_oldest_unacked_seconds{receiver="archive",topic="quiet"} 0
-memstreamer_oldest_unacked_seconds{receiver="billing",topic="orders"} 90.123456
-memstreamer_oldest_unacked_seconds{receiver="printer",topic="mail"} 0
-memstreamer_oldest_unacked_seconds{receiver="run 17",topic="orders"} 91
-memstreamer_oldest_unacked_seconds{receiver="shipping",topic="orders"} 5
-# HELP memstreamer_deliveries How often Recv has returned the oldest event not acked.
-# TYPE memstreamer_deliveries gauge
-memstreamer_deliveries{receiver="archive",topic="quiet"} 0
-memstreamer_deliveries{receiver="billing",topic="orders"} 12
-memstreamer_deliveries{receiver="printer",topic="mail"} 0
-memstreamer_deliveries{receiver="run 17",topic="orders"} 0
-memstreamer_deliveries{receiver="shipping",topic="orders"} 1
-# HELP memstreamer_open_receivers Receivers that are open.
-# TYPE memstreamer_open_receivers gauge
-memstreamer_open_receivers{receiver="archive",topic="quiet"} 1
-memstreamer_open_receivers{receiver="billing",topic="orders"} 2
-memstreamer_open_receivers{receiver="printer",topic="mail"} 1
-memstreamer_open_receivers{receiver="run 17",topic="orders"} 0
-memstreamer_open_receivers{receiver="shipping",topic="orders"} 1
-# HELP memstreamer_parked_receivers Calls of Recv that wait for an event.
-# TYPE memstreamer_parked_receivers gauge
-memstreamer_parked_receivers{receiver="archive",topic="quiet"} 0
-memstreamer_parked_receivers{receiver="billing",topic="orders"} 0
-memstreamer_parked_receivers{receiver="printer",topic="mail"} 1
-memstreamer_parked_receivers{receiver="run 17",topic="orders"} 0
-memstreamer_parked_receivers{receiver="shipping",topic="orders"} 0
-`)))
+	requireSeries(t, register(collector(busy)),
+		": events_total 1000005",
+		"topic=mail: retained_events 1, sent_events_total 6",
+		"topic=mail receiver=printer: acked_events_total 6, deliveries 0, lag_events 0, oldest_unacked_seconds 0, open_receivers 1, parked_receivers 1",
+		"topic=orders: retained_events 4, sent_events_total 1234567",
+		"topic=orders receiver=billing: acked_events_total 1, deliveries 12, lag_events 3, oldest_unacked_seconds 90.123456, open_receivers 2, parked_receivers 0",
+		"topic=orders receiver=run 17: acked_events_total 0, deliveries 0, lag_events 4, oldest_unacked_seconds 91, open_receivers 0, parked_receivers 0",
+		"topic=orders receiver=shipping: acked_events_total 3, deliveries 1, lag_events 1, oldest_unacked_seconds 5, open_receivers 1, parked_receivers 0",
+		"topic=quiet: retained_events 0, sent_events_total 0",
+		"topic=quiet receiver=archive: acked_events_total 0, deliveries 0, lag_events 0, oldest_unacked_seconds 0, open_receivers 1, parked_receivers 0",
+	)
 }
 
 func TestCollectorWithoutReceiverLabel(t *testing.T) {
@@ -126,71 +103,59 @@ func TestCollectorWithoutReceiverLabel(t *testing.T) {
 			{Topic: "orders", Name: "run 17", Lag: 4, OldestUnacked: now.Add(-40 * time.Second), Acked: 5},
 		},
 	}
-	require.NoError(t, testutil.GatherAndCompare(register(collector(s, metrics.WithoutReceiverLabel())), strings.NewReader(`
-# HELP memstreamer_events_total Events sent, on all topics.
-# TYPE memstreamer_events_total counter
-memstreamer_events_total 0
-# HELP memstreamer_sent_events_total Events sent to the topic.
-# TYPE memstreamer_sent_events_total counter
-memstreamer_sent_events_total{topic="mail"} 9
-memstreamer_sent_events_total{topic="orders"} 9
-memstreamer_sent_events_total{topic="silent"} 9
-memstreamer_sent_events_total{topic="unread"} 9
-# HELP memstreamer_retained_events Events of the topic that are kept.
-# TYPE memstreamer_retained_events gauge
-memstreamer_retained_events{topic="mail"} 0
-memstreamer_retained_events{topic="orders"} 0
-memstreamer_retained_events{topic="silent"} 0
-memstreamer_retained_events{topic="unread"} 0
-# HELP memstreamer_lag_events Events kept and not acked, the largest of the topic's names in use.
-# TYPE memstreamer_lag_events gauge
-memstreamer_lag_events{topic="mail"} 2
-memstreamer_lag_events{topic="orders"} 3
-memstreamer_lag_events{topic="silent"} 0
-memstreamer_lag_events{topic="unread"} 7
-# HELP memstreamer_oldest_unacked_seconds Age of the oldest event kept and not acked, the largest of the topic's names in use. 0 where nothing waits.
-# TYPE memstreamer_oldest_unacked_seconds gauge
-memstreamer_oldest_unacked_seconds{topic="mail"} 20
-memstreamer_oldest_unacked_seconds{topic="orders"} 30
-memstreamer_oldest_unacked_seconds{topic="silent"} 0
-memstreamer_oldest_unacked_seconds{topic="unread"} 50
-# HELP memstreamer_deliveries How often Recv has returned the oldest event not acked, the largest of the topic's names in use.
-# TYPE memstreamer_deliveries gauge
-memstreamer_deliveries{topic="mail"} 3
-memstreamer_deliveries{topic="orders"} 4
-memstreamer_deliveries{topic="silent"} 0
-memstreamer_deliveries{topic="unread"} 0
-# HELP memstreamer_open_receivers Receivers that are open.
-# TYPE memstreamer_open_receivers gauge
-memstreamer_open_receivers{topic="mail"} 0
-memstreamer_open_receivers{topic="orders"} 3
-memstreamer_open_receivers{topic="silent"} 0
-memstreamer_open_receivers{topic="unread"} 1
-# HELP memstreamer_parked_receivers Calls of Recv that wait for an event.
-# TYPE memstreamer_parked_receivers gauge
-memstreamer_parked_receivers{topic="mail"} 0
-memstreamer_parked_receivers{topic="orders"} 1
-memstreamer_parked_receivers{topic="silent"} 0
-memstreamer_parked_receivers{topic="unread"} 0
-`)))
+	requireSeries(t, register(collector(s, metrics.WithoutReceiverLabel())),
+		": events_total 0",
+		"topic=mail: deliveries 3, lag_events 2, oldest_unacked_seconds 20, open_receivers 0, parked_receivers 0, retained_events 0, sent_events_total 9",
+		"topic=orders: deliveries 4, lag_events 3, oldest_unacked_seconds 30, open_receivers 3, parked_receivers 1, retained_events 0, sent_events_total 9",
+		"topic=silent: deliveries 0, lag_events 0, oldest_unacked_seconds 0, open_receivers 0, parked_receivers 0, retained_events 0, sent_events_total 9",
+		"topic=unread: deliveries 0, lag_events 7, oldest_unacked_seconds 50, open_receivers 1, parked_receivers 0, retained_events 0, sent_events_total 9",
+	)
+}
+
+func TestHelp(t *testing.T) {
+	helps := func(opts ...metrics.Option) map[string]string {
+		families, err := register(collector(busy, opts...)).Gather()
+		require.NoError(t, err)
+		helps := make(map[string]string)
+		for _, family := range families {
+			helps[strings.TrimPrefix(family.GetName(), "memstreamer_")] = family.GetHelp()
+		}
+		return helps
+	}
+	want := map[string]string{
+		"acked_events_total":     "Events acked.",
+		"deliveries":             "How often Recv has returned the oldest event not acked.",
+		"events_total":           "Events sent, on all topics.",
+		"lag_events":             "Events kept and not acked.",
+		"oldest_unacked_seconds": "Age of the oldest event kept and not acked. 0 where nothing waits.",
+		"open_receivers":         "Receivers that are open.",
+		"parked_receivers":       "Calls of Recv that wait for an event.",
+		"retained_events":        "Events of the topic that are kept.",
+		"sent_events_total":      "Events sent to the topic.",
+	}
+	require.Equal(t, want, helps())
+	delete(want, "acked_events_total")
+	for _, name := range []string{"deliveries", "lag_events", "oldest_unacked_seconds"} {
+		want[name] = strings.Replace(want[name], ".", ", the largest of the topic's names in use.", 1)
+	}
+	require.Equal(t, want, helps(metrics.WithoutReceiverLabel()))
 }
 
 func TestAges(t *testing.T) {
 	for name, test := range map[string]struct {
 		lag    int64
 		oldest time.Time
-		want   string
+		want   float64
 	}{
-		"nothing waits":               {0, time.Time{}, "0"},
-		"waits":                       {1, now.Add(-1500 * time.Millisecond), "1.5"},
-		"from the clock's future":     {1, now.Add(time.Second), "0"},
-		"a CreatedAt of zero":         {1, time.Time{}, "0"},
-		"a CreatedAt in another zone": {1, now.Add(-time.Hour).In(time.FixedZone("", 3600)), "3600"},
+		"nothing waits":               {0, time.Time{}, 0},
+		"waits":                       {1, now.Add(-1500 * time.Millisecond), 1.5},
+		"from the clock's future":     {1, now.Add(time.Second), 0},
+		"a CreatedAt of zero":         {1, time.Time{}, 0},
+		"a CreatedAt in another zone": {1, now.Add(-time.Hour).In(time.FixedZone("", 3600)), 3600},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := snapshot{Receivers: []memstreamer.ReceiverStats{{Topic: "orders", Name: "billing", Lag: test.lag, OldestUnacked: test.oldest}}}
-			require.Equal(t, `memstreamer_oldest_unacked_seconds{receiver="billing",topic="orders"} `+test.want+"\n",
-				scrape(t, register(collector(s)), "memstreamer_oldest_unacked_seconds"))
+			require.Equal(t, []float64{test.want}, values(t, register(collector(s)), "memstreamer_oldest_unacked_seconds"))
 		})
 	}
 }
@@ -203,8 +168,7 @@ func TestAgesByTheWallClock(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			return memstreamer.Stats{Receivers: []memstreamer.ReceiverStats{{Topic: "orders", Name: "billing", Lag: 1, OldestUnacked: created}}}
 		})
-		require.Equal(t, `memstreamer_oldest_unacked_seconds{receiver="billing",topic="orders"} 2`+"\n",
-			scrape(t, register(metrics.NewCollector(s)), "memstreamer_oldest_unacked_seconds"))
+		require.Equal(t, []float64{2}, values(t, register(metrics.NewCollector(s)), "memstreamer_oldest_unacked_seconds"))
 	})
 }
 
@@ -231,16 +195,16 @@ func TestCollectorPassesTheLinter(t *testing.T) {
 func TestEventsTotalOutlivesRetention(t *testing.T) {
 	var stats memstreamer.Stats
 	registry := register(collector(streamerFunc(func() memstreamer.Stats { return stats })))
-	total := func() string { return scrape(t, registry, "memstreamer_events_total") }
-	require.Equal(t, "memstreamer_events_total 0\n", total())
+	total := func() []float64 { return values(t, registry, "memstreamer_events_total") }
+	require.Equal(t, []float64{0}, total())
 	stats.Topics = []memstreamer.TopicStats{{Topic: "mail", LastID: 2}, {Topic: "orders", LastID: 3}, {Topic: "quiet"}}
-	require.Equal(t, "memstreamer_events_total 3\n", total())
+	require.Equal(t, []float64{3}, total())
 	stats.Receivers = []memstreamer.ReceiverStats{{Topic: "orders", Name: "billing", AckedID: 5}, {Topic: "orders", Name: "pick"}}
-	require.Equal(t, "memstreamer_events_total 5\n", total())
+	require.Equal(t, []float64{5}, total())
 	stats = memstreamer.Stats{}
-	require.Equal(t, "memstreamer_events_total 5\n", total())
+	require.Equal(t, []float64{5}, total())
 	stats.Topics = []memstreamer.TopicStats{{Topic: "orders", LastID: 6}}
-	require.Equal(t, "memstreamer_events_total 6\n", total())
+	require.Equal(t, []float64{6}, total())
 }
 
 // Collections overlap, as those of two registries may: none shows a lower count
@@ -260,17 +224,12 @@ func TestEventsTotalOnlyGoesUp(t *testing.T) {
 		scraping.Go(func() {
 			var last float64
 			for range 500 {
-				families, err := registry.Gather()
-				if !assert.NoError(t, err) {
+				total := values(t, registry, "memstreamer_events_total")
+				if !assert.Len(t, total, 1) {
 					return
 				}
-				for _, family := range families {
-					if family.GetName() == "memstreamer_events_total" {
-						total := family.GetMetric()[0].GetCounter().GetValue()
-						assert.GreaterOrEqual(t, total, last)
-						last = total
-					}
-				}
+				assert.GreaterOrEqual(t, total[0], last)
+				last = total[0]
 			}
 			assert.GreaterOrEqual(t, last, 499.0)
 		})
@@ -289,23 +248,12 @@ func TestCollectorWithNamesThatAreNotUTF8(t *testing.T) {
 			{Topic: `a\xff`, Name: `\xf0(`, Open: 1, Parked: 1, Lag: 1, OldestUnacked: seconds(30), Deliveries: 6, Acked: 11},
 		},
 	}
-	require.Equal(t, strings.Join([]string{
-		`memstreamer_acked_events_total{receiver="\\xf0(",topic="a\\xff"} 21`,
-		`memstreamer_acked_events_total{receiver="naïve 世界 \"quoted\"\n",topic="a\\xff"} 0`,
-		`memstreamer_deliveries{receiver="\\xf0(",topic="a\\xff"} 7`,
-		`memstreamer_deliveries{receiver="naïve 世界 \"quoted\"\n",topic="a\\xff"} 0`,
-		`memstreamer_events_total 0`,
-		`memstreamer_lag_events{receiver="\\xf0(",topic="a\\xff"} 2`,
-		`memstreamer_lag_events{receiver="naïve 世界 \"quoted\"\n",topic="a\\xff"} 3`,
-		`memstreamer_oldest_unacked_seconds{receiver="\\xf0(",topic="a\\xff"} 30`,
-		`memstreamer_oldest_unacked_seconds{receiver="naïve 世界 \"quoted\"\n",topic="a\\xff"} 0`,
-		`memstreamer_open_receivers{receiver="\\xf0(",topic="a\\xff"} 2`,
-		`memstreamer_open_receivers{receiver="naïve 世界 \"quoted\"\n",topic="a\\xff"} 1`,
-		`memstreamer_parked_receivers{receiver="\\xf0(",topic="a\\xff"} 1`,
-		`memstreamer_parked_receivers{receiver="naïve 世界 \"quoted\"\n",topic="a\\xff"} 0`,
-		`memstreamer_retained_events{topic="a\\xff"} 4`,
-		`memstreamer_sent_events_total{topic="a\\xff"} 11`,
-	}, "\n")+"\n", scrape(t, register(collector(s))))
+	requireSeries(t, register(collector(s)),
+		": events_total 0",
+		`topic=a\xff: retained_events 4, sent_events_total 11`,
+		`topic=a\xff receiver=\xf0(: acked_events_total 21, deliveries 7, lag_events 2, oldest_unacked_seconds 30, open_receivers 2, parked_receivers 1`,
+		"topic=a\\xff receiver=naïve 世界 \"quoted\"\n: acked_events_total 0, deliveries 0, lag_events 3, oldest_unacked_seconds 0, open_receivers 1, parked_receivers 0",
+	)
 }
 
 func TestTwoStreamersInOneRegistry(t *testing.T) {
@@ -316,9 +264,12 @@ func TestTwoStreamersInOneRegistry(t *testing.T) {
 	} {
 		prometheus.WrapRegistererWith(prometheus.Labels{"streamer": name}, registry).MustRegister(metrics.NewCollector(s))
 	}
-	require.Equal(t, `memstreamer_sent_events_total{streamer="mail",topic="placed"} 1
-memstreamer_sent_events_total{streamer="orders",topic="placed"} 2
-`, scrape(t, registry, "memstreamer_sent_events_total"))
+	requireSeries(t, registry,
+		"streamer=mail: events_total 0",
+		"streamer=orders: events_total 0",
+		"topic=placed streamer=mail: retained_events 0, sent_events_total 1",
+		"topic=placed streamer=orders: retained_events 0, sent_events_total 2",
+	)
 }
 
 func TestNewCollectorRefusesNil(t *testing.T) {

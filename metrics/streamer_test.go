@@ -35,16 +35,11 @@ func TestCollectorOfAStreamer(t *testing.T) {
 		require.NoError(t, err)
 	}
 	c.now = c.now.Add(10 * time.Second)
-	require.Equal(t, `memstreamer_acked_events_total{receiver="billing",topic="orders"} 1
-memstreamer_deliveries{receiver="billing",topic="orders"} 2
-memstreamer_events_total 3
-memstreamer_lag_events{receiver="billing",topic="orders"} 2
-memstreamer_oldest_unacked_seconds{receiver="billing",topic="orders"} 11
-memstreamer_open_receivers{receiver="billing",topic="orders"} 1
-memstreamer_parked_receivers{receiver="billing",topic="orders"} 0
-memstreamer_retained_events{topic="orders"} 3
-memstreamer_sent_events_total{topic="orders"} 3
-`, scrape(t, register(metrics.NewCollector(s, metrics.WithClock(c)))))
+	requireSeries(t, register(metrics.NewCollector(s, metrics.WithClock(c))),
+		": events_total 3",
+		"topic=orders: retained_events 3, sent_events_total 3",
+		"topic=orders receiver=billing: acked_events_total 1, deliveries 2, lag_events 2, oldest_unacked_seconds 11, open_receivers 1, parked_receivers 0",
+	)
 }
 
 // The age of a connector's event counts from the CreatedAt that it came with.
@@ -52,15 +47,8 @@ func TestCollectorOfAConnector(t *testing.T) {
 	connector := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "s-7", CreatedAt: now.Add(-time.Minute)}, {ID: "s-8"}})
 	consumer, err := connector.Make(t.Context(), "signups")
 	require.NoError(t, err)
-	ages := func() (ages []float64) {
-		families, err := register(collector(connector)).Gather()
-		require.NoError(t, err)
-		for _, family := range families {
-			if family.GetName() == "memstreamer_oldest_unacked_seconds" {
-				ages = append(ages, family.GetMetric()[0].GetGauge().GetValue())
-			}
-		}
-		return ages
+	ages := func() []float64 {
+		return values(t, register(collector(connector)), "memstreamer_oldest_unacked_seconds")
 	}
 	require.Equal(t, []float64{60}, ages())
 	_, ack, err := consumer.Recv(t.Context())
