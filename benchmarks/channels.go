@@ -22,7 +22,21 @@ func newChannels() (bench.Broker, error) {
 }
 
 func (c *channels) NewSender(topic string) (bench.Sender, error) {
-	return channelSender{c, topic}, nil
+	return bench.Sender{Send: func(ctx context.Context, n int) error {
+		foreignID, headers := bench.Outbox[memstreamer.Header](topic, n)
+		event := &memstreamer.Event{ForeignID: foreignID, Type: bench.EventType, Headers: headers}
+		c.mu.Lock()
+		receivers := c.byTopic[topic]
+		c.mu.Unlock()
+		for _, ch := range receivers {
+			select {
+			case ch <- event:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	}}, nil
 }
 
 func (c *channels) NewReceiver(_ context.Context, topic, _ string) (bench.Receiver, error) {
@@ -30,41 +44,16 @@ func (c *channels) NewReceiver(_ context.Context, topic, _ string) (bench.Receiv
 	defer c.mu.Unlock()
 	ch := make(chan *memstreamer.Event, channelBuffer)
 	c.byTopic[topic] = append(c.byTopic[topic], ch)
-	return channelReceiver(ch), nil
-}
-
-func (c *channels) Close() error { return nil }
-
-type channelSender struct {
-	channels *channels
-	topic    string
-}
-
-func (s channelSender) Send(ctx context.Context, n int) error {
-	foreignID, headers := bench.Outbox[memstreamer.Header](s.topic, n)
-	event := &memstreamer.Event{ForeignID: foreignID, Type: bench.EventType, Headers: headers}
-	s.channels.mu.Lock()
-	receivers := s.channels.byTopic[s.topic]
-	s.channels.mu.Unlock()
-	for _, ch := range receivers {
+	return func(ctx context.Context) (string, func() error, error) {
 		select {
-		case ch <- event:
+		case event := <-ch:
+			return event.ForeignID, noAck, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", nil, ctx.Err()
 		}
-	}
-	return nil
-}
-
-type channelReceiver chan *memstreamer.Event
-
-func (r channelReceiver) Recv(ctx context.Context) (string, func() error, error) {
-	select {
-	case event := <-r:
-		return event.ForeignID, noAck, nil
-	case <-ctx.Done():
-		return "", nil, ctx.Err()
-	}
+	}, nil
 }
 
 func noAck() error { return nil }
+
+func (c *channels) Close() error { return nil }

@@ -72,7 +72,41 @@ func newJetStream() (_ bench.Broker, err error) {
 }
 
 func (j *jetStream) NewSender(topic string) (bench.Sender, error) {
-	return jetStreamSender{j.js, topic}, nil
+	message := func(n int) *nats.Msg {
+		_, headers := bench.Outbox[string](topic, n)
+		msg := &nats.Msg{Subject: subjectPrefix + topic, Header: make(nats.Header, len(headers)), Data: []byte{bench.EventType}}
+		for name, value := range headers {
+			msg.Header[name] = []string{value}
+		}
+		return msg
+	}
+	return bench.Sender{
+		// Send returns when the server has the event, as memstreamer's does.
+		Send: func(ctx context.Context, n int) error {
+			_, err := j.js.PublishMsg(ctx, message(n))
+			return err
+		},
+		// SendAll does not wait for the server event by event.
+		SendAll: func(ctx context.Context, events int) error {
+			futures := make([]jetstream.PubAckFuture, events)
+			for n := range events {
+				var err error
+				if futures[n], err = j.js.PublishMsgAsync(message(n), jetstream.WithStallWait(time.Minute)); err != nil {
+					return err
+				}
+			}
+			for _, future := range futures {
+				select {
+				case <-future.Ok():
+				case err := <-future.Err():
+					return err
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		},
+	}, nil
 }
 
 func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (bench.Receiver, error) {
@@ -88,7 +122,20 @@ func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (bench.
 		return nil, err
 	}
 	context.AfterFunc(ctx, messages.Stop)
-	return jetStreamReceiver{messages}, nil
+	return func(ctx context.Context) (string, func() error, error) {
+		// A receiver that outruns the renewal of its pull request, which it can when
+		// the processors are busy, would wait in Next for half a minute: nats.go
+		// v1.55.0 skips a renewal while one is under way. Calling Next again asks
+		// for it again.
+		msg, err := messages.Next(jetstream.NextMaxWait(20 * time.Millisecond))
+		if errors.Is(err, nats.ErrTimeout) {
+			msg, err = messages.Next(jetstream.NextContext(ctx))
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		return msg.Headers().Get(string(memstreamer.HeaderForeignID)), msg.Ack, nil
+	}, nil
 }
 
 func (j *jetStream) Close() error {
@@ -100,62 +147,4 @@ func (j *jetStream) Close() error {
 		j.server.WaitForShutdown()
 	}
 	return os.RemoveAll(j.storeDir)
-}
-
-type jetStreamSender struct {
-	js    jetstream.JetStream
-	topic string
-}
-
-func (s jetStreamSender) message(n int) *nats.Msg {
-	_, headers := bench.Outbox[string](s.topic, n)
-	msg := &nats.Msg{Subject: subjectPrefix + s.topic, Header: make(nats.Header, len(headers)), Data: []byte{bench.EventType}}
-	for name, value := range headers {
-		msg.Header[name] = []string{value}
-	}
-	return msg
-}
-
-// Send returns when the server has the event, as memstreamer's does.
-func (s jetStreamSender) Send(ctx context.Context, n int) error {
-	_, err := s.js.PublishMsg(ctx, s.message(n))
-	return err
-}
-
-// SendAll does not wait for the server event by event.
-func (s jetStreamSender) SendAll(ctx context.Context, events int) error {
-	futures := make([]jetstream.PubAckFuture, events)
-	for n := range events {
-		var err error
-		if futures[n], err = s.js.PublishMsgAsync(s.message(n), jetstream.WithStallWait(time.Minute)); err != nil {
-			return err
-		}
-	}
-	for _, future := range futures {
-		select {
-		case <-future.Ok():
-		case err := <-future.Err():
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-type jetStreamReceiver struct{ messages jetstream.MessagesContext }
-
-func (r jetStreamReceiver) Recv(ctx context.Context) (string, func() error, error) {
-	// A receiver that outruns the renewal of its pull request, which it can when
-	// the processors are busy, would wait in Next for half a minute: nats.go
-	// v1.55.0 skips a renewal while one is under way. Calling Next again asks
-	// for it again.
-	msg, err := r.messages.Next(jetstream.NextMaxWait(20 * time.Millisecond))
-	if errors.Is(err, nats.ErrTimeout) {
-		msg, err = r.messages.Next(jetstream.NextContext(ctx))
-	}
-	if err != nil {
-		return "", nil, err
-	}
-	return msg.Headers().Get(string(memstreamer.HeaderForeignID)), msg.Ack, nil
 }

@@ -11,8 +11,8 @@ type Peer struct {
 	// Is says what it is, and Lacks which of memstreamer's promises it does not
 	// make.
 	Is, Lacks string
-	// Short says that it is in the README's table.
-	Short bool
+	// Aside says that it is left out of the README's table.
+	Aside bool
 	// Modules are what it is made of, beyond this repository.
 	Modules []string
 	// Unordered says that a receiver may get events out of the order of their
@@ -29,14 +29,12 @@ var Peers = []Peer{
 	{
 		Name:  "memstreamer",
 		Title: "memstreamer",
-		Short: true,
 		Is:    "one log, indexed by topic, and a cond for each topic",
 		Open:  bench.Memstreamer,
 	},
 	{
 		Name:  "parking",
 		Title: "plain parking",
-		Short: true,
 		Is:    "one cond, a goroutine a Recv, the sender's map shared: what the simplest fix is",
 		Lacks: "isolation",
 		Open:  bench.Parking,
@@ -44,7 +42,6 @@ var Peers = []Peer{
 	{
 		Name:  "polling",
 		Title: "polling",
-		Short: true,
 		Is:    "receivers ask the log again and again: what engines ship; idle ones use every processor",
 		Lacks: "isolation",
 		Open:  bench.Polling,
@@ -52,7 +49,6 @@ var Peers = []Peer{
 	{
 		Name:    "channels",
 		Title:   "Go channels",
-		Short:   true,
 		Is:      "a buffered channel for each receiver, and nothing kept: the floor",
 		Lacks:   "a log, replay, acks, redelivery, cursors, isolation; a slow receiver holds up the sender",
 		Forgets: true,
@@ -61,7 +57,6 @@ var Peers = []Peer{
 	{
 		Name:      "watermill",
 		Title:     "Watermill GoChannel",
-		Short:     true,
 		Is:        "Watermill's Pub/Sub within a process, which keeps nothing",
 		Modules:   []string{watermillModule},
 		Lacks:     "a log, replay, cursors, order, backpressure; what is sent while nobody receives is dropped",
@@ -72,6 +67,7 @@ var Peers = []Peer{
 	{
 		Name:      "watermill-persistent",
 		Title:     "Watermill GoChannel, Persistent",
+		Aside:     true,
 		Is:        "the same, which keeps all messages",
 		Modules:   []string{watermillModule},
 		Lacks:     "cursors (a receiver that reopens gets everything again), order, backpressure",
@@ -81,7 +77,6 @@ var Peers = []Peer{
 	{
 		Name:    "jetstream",
 		Title:   "JetStream in process",
-		Short:   true,
 		Is:      "a NATS server within the process, its stream in memory",
 		Modules: []string{natsModule, natsClientModule},
 		Lacks:   "acks that are confirmed; an un-acked event comes again after 30 s, behind later ones",

@@ -41,9 +41,8 @@ func TestTopicsAreApart(t *testing.T) {
 		a, b := s.Receiver("a", "n"), s.Receiver("b", "n")
 		require.NoError(t, s.Sender("a").Send(s.Ctx, 1))
 		require.NoError(t, s.Sender("b").Send(s.Ctx, 2))
-		for r, want := range map[bench.Receiver]int{a: 1, b: 2} {
-			require.Equal(t, bench.ForeignID(want), recv(t, s, r))
-		}
+		require.Equal(t, bench.ForeignID(1), recv(t, s, a))
+		require.Equal(t, bench.ForeignID(2), recv(t, s, b))
 	})
 }
 

@@ -81,40 +81,29 @@ type watermill struct {
 }
 
 func (w watermill) NewSender(topic string) (bench.Sender, error) {
-	return watermillSender{w, topic}, nil
+	return bench.Sender{Send: func(_ context.Context, n int) error {
+		return w.pubSub.Publish(topic, w.newMessage(topic, n))
+	}}, nil
 }
 
 func (w watermill) NewReceiver(ctx context.Context, topic, _ string) (bench.Receiver, error) {
 	messages, err := w.pubSub.Subscribe(ctx, topic)
-	return watermillReceiver(messages), err
+	return func(ctx context.Context) (string, func() error, error) {
+		select {
+		case msg, ok := <-messages:
+			if !ok {
+				return "", nil, errors.New("the subscription was closed")
+			}
+			return msg.UUID, func() error {
+				if !msg.Ack() {
+					return errors.New("the message was nacked before")
+				}
+				return nil
+			}, nil
+		case <-ctx.Done():
+			return "", nil, ctx.Err()
+		}
+	}, err
 }
 
 func (w watermill) Close() error { return w.pubSub.Close() }
-
-type watermillSender struct {
-	watermill
-	topic string
-}
-
-func (s watermillSender) Send(_ context.Context, n int) error {
-	return s.pubSub.Publish(s.topic, s.newMessage(s.topic, n))
-}
-
-type watermillReceiver <-chan *message.Message
-
-func (r watermillReceiver) Recv(ctx context.Context) (string, func() error, error) {
-	select {
-	case msg, ok := <-r:
-		if !ok {
-			return "", nil, errors.New("the subscription was closed")
-		}
-		return msg.UUID, func() error {
-			if !msg.Ack() {
-				return errors.New("the message was nacked before")
-			}
-			return nil
-		}, nil
-	case <-ctx.Done():
-		return "", nil, ctx.Err()
-	}
-}

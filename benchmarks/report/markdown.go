@@ -94,7 +94,7 @@ func (r report) peers(short bool) string {
 		}
 	}
 	for _, peer := range benchmarks.Peers {
-		if short && !peer.Short {
+		if short && peer.Aside {
 			continue
 		}
 		row := []string{peer.Title}

@@ -26,19 +26,21 @@ type Broker interface {
 	Close() error
 }
 
-// Sender sends the nth event of a topic, as [Outbox] makes it.
-type Sender interface {
-	Send(ctx context.Context, n int) error
-}
-
-// BulkSender is a Sender with a faster way to send many events.
-type BulkSender interface {
-	SendAll(ctx context.Context, events int) error
+// Sender sends to a topic.
+type Sender struct {
+	// Send sends the nth event, as [Outbox] makes it.
+	Send func(ctx context.Context, n int) error
+	// SendAll, which most leave out, is a faster way to send as many events,
+	// numbered from 0.
+	SendAll func(ctx context.Context, events int) error
 }
 
 // Receiver waits for the next event and returns its foreign ID and its ack.
-type Receiver interface {
-	Recv(ctx context.Context) (foreignID string, ack func() error, err error)
+type Receiver func(ctx context.Context) (foreignID string, ack func() error, err error)
+
+// Recv calls r.
+func (r Receiver) Recv(ctx context.Context) (foreignID string, ack func() error, err error) {
+	return r(ctx)
 }
 
 // Open returns a new, empty broker.
@@ -133,8 +135,8 @@ func Take(ctx context.Context, r Receiver) error {
 
 // SendAll sends as many events, numbered from 0, in the fastest way of sender.
 func SendAll(ctx context.Context, sender Sender, events int) error {
-	if bulk, ok := sender.(BulkSender); ok {
-		return bulk.SendAll(ctx, events)
+	if sender.SendAll != nil {
+		return sender.SendAll(ctx, events)
 	}
 	for n := range events {
 		if err := sender.Send(ctx, n); err != nil {

@@ -23,35 +23,31 @@ func TestStreamersPassEvents(t *testing.T) {
 }
 
 func TestPassEventsChecks(t *testing.T) {
-	for want, got := range map[string]scripted{
+	sent := Sender{Send: func(context.Context, int) error { return nil }}
+	for want, got := range map[string][]string{
 		"twice":         {"order-1000000", "order-1000000"},
 		"not sent":      {"order-1000002"},
 		"no foreign ID": {"x"},
 		"event 1 of 2":  {"order-1000000"},
 	} {
 		t.Run(want, func(t *testing.T) {
-			_, err := PassEvents(t.Context(), nothing{}, []Receiver{&got}, 2)
+			_, err := PassEvents(t.Context(), sent, []Receiver{scripted(got...)}, 2)
 			require.ErrorContains(t, err, want)
 		})
 	}
-	late, err := PassEvents(t.Context(), nothing{}, []Receiver{&scripted{"order-1000001", "order-1000000"}}, 2)
+	late, err := PassEvents(t.Context(), sent, []Receiver{scripted("order-1000001", "order-1000000")}, 2)
 	require.NoError(t, err)
 	require.Equal(t, 1, late)
 }
 
-// scripted is a Receiver of the foreign IDs it holds.
-type scripted []string
-
-func (s *scripted) Recv(context.Context) (string, func() error, error) {
-	if len(*s) == 0 {
-		return "", nil, context.DeadlineExceeded
+// scripted returns a Receiver of these foreign IDs.
+func scripted(foreignIDs ...string) Receiver {
+	return func(context.Context) (string, func() error, error) {
+		if len(foreignIDs) == 0 {
+			return "", nil, context.DeadlineExceeded
+		}
+		next := foreignIDs[0]
+		foreignIDs = foreignIDs[1:]
+		return next, func() error { return nil }, nil
 	}
-	next := (*s)[0]
-	*s = (*s)[1:]
-	return next, func() error { return nil }, nil
 }
-
-// nothing is a Sender of what was sent before.
-type nothing struct{}
-
-func (nothing) Send(context.Context, int) error { return nil }

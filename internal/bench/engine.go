@@ -20,30 +20,19 @@ type engine struct {
 
 func (e engine) NewSender(topic string) (Sender, error) {
 	sender, err := e.view.NewSender(context.Background(), topic)
-	return engineSender{sender, topic}, err
+	return Sender{Send: func(ctx context.Context, n int) error {
+		foreignID, headers := Outbox[enginetest.Header](topic, n)
+		return sender.Send(ctx, foreignID, EventType, headers)
+	}}, err
 }
 
 func (e engine) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
 	receiver, err := e.view.NewReceiver(ctx, topic, name)
-	return engineReceiver{receiver}, err
-}
-
-type engineSender struct {
-	enginetest.EventSender
-	topic string
-}
-
-func (s engineSender) Send(ctx context.Context, n int) error {
-	foreignID, headers := Outbox[enginetest.Header](s.topic, n)
-	return s.EventSender.Send(ctx, foreignID, EventType, headers)
-}
-
-type engineReceiver struct{ enginetest.EventReceiver }
-
-func (r engineReceiver) Recv(ctx context.Context) (string, func() error, error) {
-	event, ack, err := r.EventReceiver.Recv(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	return event.ForeignID, ack, nil
+	return func(ctx context.Context) (string, func() error, error) {
+		event, ack, err := receiver.Recv(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		return event.ForeignID, ack, nil
+	}, err
 }

@@ -30,32 +30,21 @@ type streamer struct{ memstreamer.EventStreamer }
 
 func (s streamer) NewSender(topic string) (Sender, error) {
 	sender, err := s.EventStreamer.NewSender(context.Background(), topic)
-	return streamSender{sender, topic}, err
+	return Sender{Send: func(ctx context.Context, n int) error {
+		foreignID, headers := Outbox[memstreamer.Header](topic, n)
+		return sender.Send(ctx, foreignID, EventType, headers)
+	}}, err
 }
 
 func (s streamer) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
 	receiver, err := s.EventStreamer.NewReceiver(ctx, topic, name)
-	return streamReceiver{receiver}, err
+	return func(ctx context.Context) (string, func() error, error) {
+		event, ack, err := receiver.Recv(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		return event.ForeignID, ack, nil
+	}, err
 }
 
 func (s streamer) Close() error { return s.EventStreamer.(io.Closer).Close() }
-
-type streamSender struct {
-	memstreamer.EventSender
-	topic string
-}
-
-func (s streamSender) Send(ctx context.Context, n int) error {
-	foreignID, headers := Outbox[memstreamer.Header](s.topic, n)
-	return s.EventSender.Send(ctx, foreignID, EventType, headers)
-}
-
-type streamReceiver struct{ memstreamer.EventReceiver }
-
-func (r streamReceiver) Recv(ctx context.Context) (string, func() error, error) {
-	event, ack, err := r.EventReceiver.Recv(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	return event.ForeignID, ack, nil
-}
