@@ -5,6 +5,7 @@ import (
 	"path"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize/english"
@@ -157,38 +158,39 @@ func versions(peer benchmarks.Peer) string {
 func (r report) targets() string {
 	rows := [][]string{{"what", "to", " measured", " ratio", " with retention", " bar", ""}}
 	missed := "\n"
-	for _, t := range targets() {
-		var to, measured, ratio, retaining string
-		verdict := "met"
+	for _, t := range targets {
+		names := t.benchmarks()
+		// judge returns what is held against the bar, and show writes it.
+		judge := func(name string) rounds.Sample { return r.Of(name, t.unit) }
 		show := func(v float64) string { return rounds.Show(t.unit, v) }
-		// judged is held against the bar, and written in its unit.
-		judged, unit := func(name string) rounds.Sample { return r.Of(name, t.unit) }, show
-		if t.of != "" {
-			measured = show(judged(t.of).Median())
+		row := []string{t.what, "", "", "", "", "≤ ", "met"}
+		if names[0] != "" {
+			row[2] = show(judge(names[0]).Median())
 		}
-		if t.over != "" {
-			over := judged(t.over)
-			to = t.to + ", " + show(over.Median())
-			judged, unit = func(name string) rounds.Sample { return r.Of(name, t.unit).Over(over) }, rounds.Times
-			ratio = unit(judged(t.of).Median()) + plusMinus(judged(t.of))
+		if t.to != "" {
+			peer := slices.IndexFunc(benchmarks.Peers, func(p benchmarks.Peer) bool { return p.Name == t.to })
+			over := judge(names[2])
+			row[1] = benchmarks.Peers[peer].Title + ", " + show(over.Median())
+			judge, show = func(name string) rounds.Sample { return r.Of(name, t.unit).Over(over) }, rounds.Times
+			row[3] = show(judge(names[0]).Median()) + plusMinus(judge(names[0]))
 		}
-		if t.retaining != "" {
-			retaining = unit(judged(t.retaining).Median())
-			if !t.met(judged(t.retaining).Median()) {
-				verdict = "missed with retention"
+		if names[1] != "" {
+			row[4] = show(judge(names[1]).Median())
+			if !t.met(judge(names[1]).Median()) {
+				row[6] = "missed with retention"
 			}
 		}
-		if t.of != "" && !t.met(judged(t.of).Median()) {
-			verdict = "missed"
+		if t.unit == rounds.EventRate {
+			row[5] = "≥ "
 		}
-		if verdict != "met" && t.why != "" {
+		row[5] += show(t.bar)
+		if names[0] != "" && !t.met(judge(names[0]).Median()) {
+			row[6] = "missed"
+		}
+		if row[6] != "met" && t.why != "" {
 			missed += fmt.Sprintf("- %s, missed: %s.\n", t.what, t.why)
 		}
-		sign := "≤ "
-		if t.atLeast {
-			sign = "≥ "
-		}
-		rows = append(rows, []string{t.what, to, measured, ratio, retaining, sign + unit(t.bar), verdict})
+		rows = append(rows, row)
 	}
 	return rounds.Table(rows) + missed
 }

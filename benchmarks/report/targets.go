@@ -15,70 +15,62 @@ const (
 
 // target is a goal of the project for one figure of memstreamer.
 type target struct {
-	what, to string
-	// The benchmarks of memstreamer, of memstreamer with a retention, if there
-	// is one, and of what the ratio is to. Without the last the bar is absolute.
-	of, retaining, over string
-	// Of -test.benchtime: a count where CPU is measured, whose collections depend on
-	// it. Benchmarks without it are those of the table of peers.
-	time    string
-	unit    string
-	bar     float64
-	atLeast bool   // the bar is a lower one
-	why     string // what a profile says where the bar is missed
+	what string
+	job  string // a benchmark of the library or, without a time, one of the peers
+	time string // of -test.benchtime: a count where CPU is measured, whose collections depend on it
+	to   string // the peer that the bar is a ratio to; without one it is absolute
+	unit string
+	bar  float64 // for events a second the least, for all else the most
+	why  string  // what a profile says where the bar is missed
+}
+
+// By the profiles of the benchmarks, -cpuprofile.
+const (
+	isolation = "a quarter of the profile is isolation, which plain parking lacks: a header map and a copy of the payload for each event; a tenth is setting and ending the watcher of the context"
+	copies    = "half of the profile is making the event's header map and the copy of its payload; plain parking hands out the sender's map"
+	making    = "most of the processor time is Recv, which makes an event for each receiver, where those of polling share the sender's map"
+	waking    = "of the profile, three tenths is the runtime parking and waking goroutines, a quarter isolation, and a sixth the benchmark's own outbox"
+	garbage   = "memstreamer leaves almost twice the garbage, since each receiver gets a header map of its own, where polling shares the sender's"
+)
+
+var targets = []target{
+	{"hand-off beside two busy goroutines a processor", "HandoffBesideBusy", "1s", "parking", rounds.Seconds, 1, ""},
+	{"hand-off, processors idle", "Handoff", "500ms", "parking", rounds.Seconds, 1, isolation},
+	{"CPU of Send", "Send", "500000x", "parking", rounds.CPU, 0.85, ""},
+	{"CPU of Recv and Ack", "Recv", "1000000x", "parking", rounds.CPU, 0.5, copies},
+	{"CPU of a garbage collection beside 2,000,000 events", "Collection", "5x", "parking", rounds.CPU, 0.03, ""},
+	{"live heap an event", "Retained", "1x", "parking", rounds.BytesEach, 0.38, ""},
+	{"events a second, 1 → 1", "Pass/receivers=1", "3x", "polling", rounds.EventRate, 1, garbage},
+	{"events a second, 1 → 8", "Pass/receivers=8", "3x", "polling", rounds.EventRate, 1, making},
+	{"hand-off", "Handoff", "", "watermill", rounds.Seconds, 0.4, waking},
+	{"hand-off", "Handoff", "", "jetstream", rounds.Seconds, 0.06, waking},
+	{"cores of 10,000 parked receivers", "Idle/receivers=10000", "4x", "", rounds.Cores, 0.001, ""},
+	{"worst single call, 1,000,000 events expired", sweep, "1x", "", rounds.Worst, 31e-6, ""},
+}
+
+const sweep = "Sweep"
+
+// benchmarks are those of memstreamer, of memstreamer with a retention, and of
+// what the ratio is to. One that there is not is empty.
+func (t target) benchmarks() [3]string {
+	if t.job == sweep { // only what is retained for a time expires
+		return [3]string{1: t.job}
+	}
+	if t.time == "" {
+		return [3]string{t.job + "/peer=memstreamer", "", t.job + "/peer=" + t.to}
+	}
+	names := [3]string{t.job + "/streamer=memstreamer", t.job + "/streamer=memstreamer+retention"}
+	if t.to != "" {
+		names[2] = t.job + "/streamer=" + t.to
+	}
+	return names
 }
 
 func (t target) met(v float64) bool {
-	if t.atLeast {
+	if t.unit == rounds.EventRate {
 		return v >= t.bar
 	}
 	return v <= t.bar
-}
-
-func targets() []target {
-	// beside adds the benchmarks of the library's job to t.
-	beside := func(job, other string, t target) target {
-		t.of, t.retaining, t.over = job+"/streamer=memstreamer", job+"/streamer=memstreamer+retention", job+"/streamer="+other
-		return t
-	}
-	parking := func(job string, t target) target {
-		t.to = "plain parking"
-		return beside(job, "parking", t)
-	}
-	polling := func(job string, t target) target {
-		t.to, t.unit, t.time, t.bar, t.atLeast = "polling", rounds.EventRate, "3x", 1, true
-		return beside(job, "polling", t)
-	}
-	// By the profiles of the benchmarks, -cpuprofile.
-	const (
-		isolation = "a quarter of the profile is isolation, which plain parking lacks: a header map and a copy of the payload for each event; a tenth is setting and ending the watcher of the context"
-		copies    = "half of the profile is making the event's header map and the copy of its payload; plain parking hands out the sender's map"
-		waking    = "of the profile, three tenths is the runtime parking and waking goroutines, a quarter isolation, and a sixth the benchmark's own outbox"
-		garbage   = "memstreamer leaves almost twice the garbage, since each receiver gets a header map of its own, where polling shares the sender's"
-	)
-	handoff := func(to, peer string, bar float64) target {
-		return target{what: "hand-off", why: waking, to: to, of: "Handoff/peer=memstreamer", over: "Handoff/peer=" + peer, unit: rounds.Seconds, bar: bar}
-	}
-	return []target{
-		parking("HandoffBesideBusy", target{what: "hand-off beside two busy goroutines a processor", unit: rounds.Seconds, time: "1s", bar: 1}),
-		parking("Handoff", target{what: "hand-off, processors idle", why: isolation, unit: rounds.Seconds, time: "500ms", bar: 1}),
-		parking("Send", target{what: "CPU of Send", unit: rounds.CPU, time: "500000x", bar: 0.85}),
-		parking("Recv", target{what: "CPU of Recv and Ack", why: copies, unit: rounds.CPU, time: "1000000x", bar: 0.5}),
-		parking("Collection", target{what: "CPU of a garbage collection beside 2,000,000 events", unit: rounds.CPU, time: "5x", bar: 0.03}),
-		parking("Retained", target{what: "live heap an event", unit: rounds.BytesEach, time: "1x", bar: 0.38}),
-		polling("Pass/receivers=1", target{what: "events a second, 1 → 1", why: garbage}),
-		polling("Pass/receivers=8", target{
-			what: "events a second, 1 → 8",
-			why:  "most of the processor time is Recv, which makes an event for each receiver, where those of polling share the sender's map",
-		}),
-		handoff("Watermill GoChannel", "watermill", 0.4),
-		handoff("JetStream in process", "jetstream", 0.06),
-		{
-			what: "cores of 10,000 parked receivers", unit: rounds.Cores, time: "4x", bar: 0.001,
-			of: idle(10_000, "memstreamer"), retaining: idle(10_000, "memstreamer+retention"),
-		},
-		{what: "worst single call, 1,000,000 events expired", retaining: "Sweep", unit: rounds.Worst, time: "1x", bar: 31e-6},
-	}
 }
 
 // The receivers of the picture of idle cores. The most parked ones are those of
@@ -98,9 +90,12 @@ func plan() (all []rounds.Benchmark) {
 	of := func(pkg, name, time string) {
 		all = append(all, rounds.Benchmark{Package: pkg, Name: name, Time: time})
 	}
-	for _, t := range targets() {
-		for _, name := range []string{t.of, t.retaining, t.over} {
-			if name != "" && t.time != "" {
+	for _, t := range targets {
+		if t.time == "" {
+			continue // it is one of the columns, below
+		}
+		for _, name := range t.benchmarks() {
+			if name != "" {
 				of(library, name, t.time)
 			}
 		}
