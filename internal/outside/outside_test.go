@@ -20,7 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -69,21 +69,17 @@ func follow(t *testing.T, readme, serves string) (output []byte, err error) {
 		return nil, err
 	}
 	parent := t.TempDir()
-	if err := os.Symlink(root, filepath.Join(parent, "memstreamer")); err != nil {
-		return nil, err
-	}
 	dir := filepath.Join(parent, "outside")
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := errors.Join(
+		os.Symlink(root, filepath.Join(parent, "memstreamer")),
+		os.Mkdir(dir, 0o700),
+		os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600),
+	); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
-		return nil, err
-	}
-	scripts := slices.Concat([]string{"go mod init example.com/outside"}, commands, []string{"go build -o main ."})
-	for _, script := range scripts {
-		if output, err = command(t.Context(), dir, "sh", "-e", "-c", script).CombinedOutput(); err != nil {
-			return output, fmt.Errorf("%s: %w", script, err)
-		}
+	script := "go mod init example.com/outside\n" + commands + "go build -o main .\n"
+	if output, err = command(t.Context(), dir, "sh", "-ex", "-c", script).CombinedOutput(); err != nil {
+		return output, err
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -135,34 +131,29 @@ func get(ctx context.Context, server *exec.Cmd, url string) (output []byte, err 
 	}
 }
 
+// fenced is a block of code in Markdown: its language and its lines.
+var fenced = regexp.MustCompile("(?ms)^```(.*?)\n(.*?)^```$")
+
 // install returns the commands and the program of a README's section Install.
-func install(readme string) (commands []string, program string, err error) {
+func install(readme string) (commands, program string, err error) {
 	_, section, found := strings.Cut("\n"+readme, "\n## Install\n")
 	if !found {
-		return nil, "", errors.New(`there is no heading "## Install"`)
+		return "", "", errors.New(`there is no heading "## Install"`)
 	}
-	for {
-		var language, block string
-		if _, section, found = strings.Cut(section, "\n```"); !found {
-			return nil, "", errors.New(`there is no program in a block "go" after the heading "## Install"`)
-		}
-		language, section, _ = strings.Cut(section, "\n")
-		if block, section, found = strings.Cut(section, "\n```\n"); !found {
-			return nil, "", fmt.Errorf("a block %q does not end", language)
-		}
-		section = "\n" + section
-		switch {
+	for _, block := range fenced.FindAllStringSubmatch(section, -1) {
+		switch language, text := block[1], block[2]; {
 		case language == "sh":
-			commands = append(commands, block)
+			commands += text
 		case language != "go":
-		case len(commands) == 0:
-			return nil, "", errors.New(`there are no commands in a block "sh" before the program`)
-		case !strings.HasPrefix(block, "package main\n"):
-			return nil, "", errors.New(`the program does not begin with "package main"`)
+		case commands == "":
+			return "", "", errors.New(`there are no commands in a block "sh" before the program`)
+		case !strings.HasPrefix(text, "package main\n"):
+			return "", "", errors.New(`the program does not begin with "package main"`)
 		default:
-			return commands, block + "\n", nil
+			return commands, text, nil
 		}
 	}
+	return "", "", errors.New(`there is no program in a block "go" after the heading "## Install"`)
 }
 
 // What the test does is itself tested: on a README that tells what works, and on
@@ -179,7 +170,7 @@ func TestWhatFailsIsFound(t *testing.T) {
 		"no commands":        {"```sh", "```", `there are no commands in a block "sh" before the program`},
 		"no program":         {"```go\npackage", "```\npackage", `there is no program in a block "go" after the heading "## Install"`},
 		"a fragment":         {"package main\n\n", "", `the program does not begin with "package main"`},
-		"no end":             {"}\n}\n```\n", "}\n}\n", `a block "go" does not end`},
+		"no end":             {"}\n}\n```\n", "}\n}\n", `there is no program in a block "go" after the heading "## Install"`},
 		"a failing command":  {"go mod edit", "false; go mod edit", "exit status 1"},
 		"another module":     {"=../memstreamer", "=../elsewhere", "exit status 1"},
 		"does not compile":   {"New()", "Now()", "undefined: memstreamer.Now"},
