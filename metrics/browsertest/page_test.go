@@ -61,31 +61,20 @@ func busy() memstreamer.Stats {
 	}
 }
 
-// browser is a Chromium that shows the page of busy, until show. It is sent there
-// once: whatever else it loads, it loads by itself.
+// browser is a Chromium that shows a page. It is sent there once: whatever else it
+// loads, it loads by itself.
 type browser struct {
-	t     *testing.T
-	ctx   context.Context
-	url   string
-	stats atomic.Pointer[memstreamer.Stats]
+	t   *testing.T
+	ctx context.Context
+	url string
 
 	mu       sync.Mutex
 	requests []string // the URLs asked for
 }
 
-// Stats is that of the streamer on the page.
-func (b *browser) Stats() memstreamer.Stats { return *b.stats.Load() }
-
-// show puts stats on the page.
-func (b *browser) show(stats memstreamer.Stats) { b.stats.Store(&stats) }
-
-func browse(t *testing.T) *browser {
+func browse(t *testing.T, url string) *browser {
 	t.Helper()
-	b := &browser{t: t, ctx: startChromium(t, 1100, 700)}
-	b.show(busy())
-	server := httptest.NewServer(metrics.NewHandler(b, metrics.WithClock(stopped(now))))
-	t.Cleanup(server.Close)
-	b.url = server.URL + "/"
+	b := &browser{t: t, ctx: startChromium(t, 1100, 800), url: url}
 	require.NoError(t, chromedp.Listen(b.ctx, func(event any) {
 		if request, ok := event.(*network.EventRequestWillBeSent); ok {
 			b.mu.Lock()
@@ -93,9 +82,29 @@ func browse(t *testing.T) *browser {
 			b.requests = append(b.requests, request.Request.URL)
 		}
 	}))
-	require.NoError(t, chromedp.Do(b.ctx, chromedp.Navigate(b.url)))
+	require.NoError(t, chromedp.Do(b.ctx, chromedp.Navigate(url)))
 	return b
 }
+
+// browseBusy shows the page of a streamer whose Stats are busy's, until show
+// changes them.
+func browseBusy(t *testing.T) (b *browser, show func(memstreamer.Stats)) {
+	t.Helper()
+	var s changing
+	s.show(busy())
+	server := httptest.NewServer(metrics.NewHandler(&s, metrics.WithClock(stopped(now))))
+	t.Cleanup(server.Close)
+	return browse(t, server.URL+"/"), s.show
+}
+
+// changing is a streamer whose Stats a test sets.
+type changing struct {
+	atomic.Pointer[memstreamer.Stats]
+}
+
+func (c *changing) Stats() memstreamer.Stats { return *c.Load() }
+
+func (c *changing) show(stats memstreamer.Stats) { c.Store(&stats) }
 
 // eventually waits until the page, which may be reloading, passes check.
 func (b *browser) eventually(check func(c *assert.CollectT)) {
@@ -145,7 +154,7 @@ func (b *browser) follow(link, query string) {
 }
 
 func TestPage(t *testing.T) {
-	b := browse(t)
+	b, show := browseBusy(t)
 	b.eventually(func(c *assert.CollectT) {
 		view := b.view(c)
 		assert.Equal(c, "Open receivers: 6 · parked in Recv: 1 · events kept: 12,345,688 · 12:00:00 UTC", view.Summary)
@@ -171,7 +180,7 @@ func TestPage(t *testing.T) {
 	// Nobody but the page itself loads it again.
 	stats := busy()
 	stats.Receivers[2].Lag, stats.Receivers[2].OldestUnacked = 1, now.Add(-time.Second)
-	b.show(stats)
+	show(stats)
 	b.eventually(func(c *assert.CollectT) {
 		assert.Equal(c, []string{
 			"run 17 | orders | 4 | 1m30s | 0 | 0 | 0 | –",
@@ -192,7 +201,7 @@ func TestPage(t *testing.T) {
 
 // A phone shows the columns that matter. No screen has to scroll sideways.
 func TestPageOnOtherScreens(t *testing.T) {
-	b := browse(t)
+	b, _ := browseBusy(t)
 	for _, width := range []int{320, 375, 769, 1100} {
 		require.NoError(t, chromedp.Do(b.ctx, chromedp.EmulateViewport(int64(width), 667, chromedp.EmulateMobile)))
 		b.eventually(func(c *assert.CollectT) {
@@ -220,7 +229,7 @@ func TestPageOnOtherScreens(t *testing.T) {
 }
 
 func TestPageOfOpenReceivers(t *testing.T) {
-	b := browse(t)
+	b, show := browseBusy(t)
 	const closed = "run 17 | orders | 4 | 1m30s | 0 | 0 | 0 | –"
 	b.follow("Show those with an open receiver.", "?open")
 	b.eventually(func(c *assert.CollectT) {
@@ -229,7 +238,7 @@ func TestPageOfOpenReceivers(t *testing.T) {
 	// It stays as it was asked for when it loads itself again.
 	stats := busy()
 	stats.Receivers[2].Deliveries++
-	b.show(stats)
+	show(stats)
 	b.eventually(func(c *assert.CollectT) {
 		view := b.view(c)
 		assert.Contains(c, view.Rows, "billing | orders | 12,345,677 | 1d4h | 1,201 | 2 | 0 | 1")
@@ -242,7 +251,7 @@ func TestPageOfOpenReceivers(t *testing.T) {
 }
 
 func TestPageInDarkAndLight(t *testing.T) {
-	b := browse(t)
+	b, _ := browseBusy(t)
 	background := map[string]float64{}
 	for _, scheme := range []string{"light", "dark"} {
 		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
