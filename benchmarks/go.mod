@@ -7,8 +7,8 @@ require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794
 	github.com/dustin/go-humanize v1.1.0
 	github.com/memstreamer/memstreamer v0.1.0
+	github.com/memstreamer/memstreamer/jetstream/embedded v0.1.0
 	github.com/memstreamer/memstreamer/watermill v0.1.0
-	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -17,12 +17,14 @@ require (
 
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
+	github.com/gofrs/flock v0.13.2 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/lithammer/shortuuid/v3 v3.0.7 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
+	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/oklog/ulid v1.3.1 // indirect
@@ -33,6 +35,9 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 )
 
-replace github.com/memstreamer/memstreamer => ../
-
-replace github.com/memstreamer/memstreamer/watermill => ../watermill
+replace (
+	github.com/memstreamer/memstreamer => ../
+	github.com/memstreamer/memstreamer/jetstream => ../jetstream
+	github.com/memstreamer/memstreamer/jetstream/embedded => ../jetstream/embedded
+	github.com/memstreamer/memstreamer/watermill => ../watermill
+)

@@ -6,12 +6,12 @@ import (
 	"os"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/bench"
+	"github.com/memstreamer/memstreamer/jetstream/embedded"
 )
 
 const (
@@ -27,51 +27,37 @@ const (
 // jetStream is a server in this process, one stream in its memory, and one
 // connection to it that is no socket.
 type jetStream struct {
-	server   *server.Server
-	storeDir string // must exist, and stays empty
-	conn     *nats.Conn
-	js       jetstream.JetStream
+	jetstream.JetStream
+	stop func() error
 }
 
 func newJetStream() (_ bench.Broker, err error) {
-	j := &jetStream{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, j.Close())
-		}
-	}()
-	if j.storeDir, err = os.MkdirTemp("", "memstreamer-jetstream-"); err != nil {
-		return nil, err
-	}
-	j.server, err = server.NewServer(&server.Options{
-		DontListen: true,
-		JetStream:  true,
-		StoreDir:   j.storeDir,
-		NoLog:      true,
-		NoSigs:     true,
-	})
+	dir, err := os.MkdirTemp("", "memstreamer-jetstream-")
 	if err != nil {
 		return nil, err
 	}
-	j.server.Start()
-	if !j.server.ReadyForConnections(10 * time.Second) {
-		return nil, errors.New("the NATS server is not ready after ten seconds")
+	remove := func() error { return os.RemoveAll(dir) }
+	conn, stop, err := embedded.Start(dir)
+	if err != nil {
+		return nil, errors.Join(err, remove())
 	}
-	if j.conn, err = nats.Connect("", nats.InProcessServer(j.server)); err != nil {
-		return nil, err
+	j := jetStream{stop: func() error { return errors.Join(stop(), remove()) }}
+	if j.JetStream, err = jetstream.New(conn); err == nil {
+		_, err = j.CreateStream(context.Background(), jetstream.StreamConfig{
+			Name:     streamName,
+			Subjects: []string{subjectPrefix + ">"},
+			Storage:  jetstream.MemoryStorage,
+		})
 	}
-	if j.js, err = jetstream.New(j.conn); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, j.stop())
 	}
-	_, err = j.js.CreateStream(context.Background(), jetstream.StreamConfig{
-		Name:     streamName,
-		Subjects: []string{subjectPrefix + ">"},
-		Storage:  jetstream.MemoryStorage,
-	})
-	return j, err
+	return j, nil
 }
 
-func (j *jetStream) NewSender(topic string) (bench.Sender, error) {
+func (j jetStream) Close() error { return j.stop() }
+
+func (j jetStream) NewSender(topic string) (bench.Sender, error) {
 	message := func(n int) *nats.Msg {
 		_, headers := bench.Outbox[string](topic, n)
 		msg := &nats.Msg{Subject: subjectPrefix + topic, Header: make(nats.Header, len(headers)), Data: []byte{bench.EventType}}
@@ -83,7 +69,7 @@ func (j *jetStream) NewSender(topic string) (bench.Sender, error) {
 	return bench.Sender{
 		// Send returns when the server has the event, as memstreamer's does.
 		Send: func(ctx context.Context, n int) error {
-			_, err := j.js.PublishMsg(ctx, message(n))
+			_, err := j.PublishMsg(ctx, message(n))
 			return err
 		},
 		// SendAll does not wait for the server event by event.
@@ -91,7 +77,7 @@ func (j *jetStream) NewSender(topic string) (bench.Sender, error) {
 			futures := make([]jetstream.PubAckFuture, events)
 			for n := range events {
 				var err error
-				if futures[n], err = j.js.PublishMsgAsync(message(n), jetstream.WithStallWait(time.Minute)); err != nil {
+				if futures[n], err = j.PublishMsgAsync(message(n), jetstream.WithStallWait(time.Minute)); err != nil {
 					return err
 				}
 			}
@@ -109,8 +95,8 @@ func (j *jetStream) NewSender(topic string) (bench.Sender, error) {
 	}, nil
 }
 
-func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (bench.Receiver, error) {
-	consumer, err := j.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+func (j jetStream) NewReceiver(ctx context.Context, topic, name string) (bench.Receiver, error) {
+	consumer, err := j.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
 		Durable:       topic + "-" + name,
 		FilterSubject: subjectPrefix + topic,
 	})
@@ -136,15 +122,4 @@ func (j *jetStream) NewReceiver(ctx context.Context, topic, name string) (bench.
 		}
 		return msg.Headers().Get(string(memstreamer.HeaderForeignID)), msg.Ack, nil
 	}, nil
-}
-
-func (j *jetStream) Close() error {
-	if j.conn != nil {
-		j.conn.Close()
-	}
-	if j.server != nil {
-		j.server.Shutdown()
-		j.server.WaitForShutdown()
-	}
-	return os.RemoveAll(j.storeDir)
 }
