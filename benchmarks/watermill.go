@@ -21,8 +21,8 @@ func newWatermillPersistent() (bench.Broker, error) {
 	return goChannel(gochannel.Config{Persistent: true}, outboxMessage), nil
 }
 
-// PubSub is a Watermill Pub/Sub beside memstreamer's. The events of its benchmarks
-// are messages as a service might send them.
+// PubSub is a Watermill Pub/Sub: memstreamer's, or one of Watermill's own. The
+// events of its benchmarks are messages as a service might send them.
 type PubSub struct {
 	Name  string // in the names of benchmarks
 	Title string

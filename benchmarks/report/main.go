@@ -11,10 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
@@ -94,11 +92,12 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 }
 
 func (c config) run(ctx context.Context) (err error) {
-	var readme string
+	const readme = "../README.md"
 	switch {
-	case c.readme:
-		if readme, c.out, err = published(ctx); err == nil {
-			_, err = rounds.Section(readme, section) // finds out now, and not after the measurement
+	case c.readme: // finds out now, and not after the measurement
+		c.out = "."
+		if _, err = rounds.Section(readme, section); err != nil {
+			err = fmt.Errorf("-readme is for the directory of the benchmarks module: %w", err)
 		}
 	case c.out == "":
 		c.out, err = os.MkdirTemp("", "memstreamer-report-")
@@ -132,19 +131,6 @@ func (c config) run(ctx context.Context) (err error) {
 		return err
 	}
 	return rounds.SetSection(readme, section, table)
-}
-
-// published returns what -readme writes to: the README, and the directory of the
-// benchmarks module, wherever in it the program was started.
-func published(ctx context.Context) (readme, dir string, err error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", library, peers)
-	cmd.Stderr = os.Stderr
-	dirs, err := cmd.Output()
-	if err != nil {
-		return "", "", fmt.Errorf("go list -m, to be run in the benchmarks module: %w", err)
-	}
-	root, dir, _ := strings.Cut(strings.TrimSpace(string(dirs)), "\n")
-	return filepath.Join(root, "README.md"), strings.TrimSpace(dir), nil
 }
 
 // report is what is written of results.

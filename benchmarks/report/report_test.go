@@ -146,6 +146,11 @@ func TestFlags(t *testing.T) {
 	require.NotContains(t, said.String(), os.Args[0])
 }
 
+func TestPublishesFromItsModuleOnly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.ErrorContains(t, config{reps: 1, readme: true}.run(t.Context()), "the benchmarks module: open ../README.md: ")
+}
+
 func TestPlanHasNothingTwice(t *testing.T) {
 	var names []string
 	for _, b := range plan() {

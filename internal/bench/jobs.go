@@ -145,8 +145,7 @@ func Recv(b *testing.B, open Open) {
 
 // Pass measures the throughput of one sender. An operation passes 50,000 events to
 // each receiver, which acks them all. An event that reaches eight receivers counts
-// once in events/s. Where it is ordered, an event that comes after a later one is
-// a failure.
+// once in events/s. If ordered, it fails where an event comes after a later one.
 func Pass(receivers int, ordered bool) Job {
 	return func(b *testing.B, open Open) {
 		events := Scale(50_000)
