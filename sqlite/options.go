@@ -98,7 +98,3 @@ func resolve(opts []Option) (options, error) {
 	}
 	return o, nil
 }
-
-type wallClock struct{}
-
-func (wallClock) Now() time.Time { return time.Now() }

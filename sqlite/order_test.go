@@ -212,6 +212,29 @@ func TestExpiredNamesAreFreed(t *testing.T) {
 	assert.Empty(t, restart().names)
 }
 
+// clockFunc is a clock that calls back.
+type clockFunc func()
+
+func (f clockFunc) Now() time.Time {
+	f()
+	return time.Now()
+}
+
+// TestClockIsCalledWithoutLock has a NewReceiver fail once memory has the name,
+// which it then forgets, with a clock that takes the streamer's lock.
+func TestClockIsCalledWithoutLock(t *testing.T) {
+	s := new(Streamer) // until there is one
+	s, _ = openTest(t, WithRetention(time.Minute), WithClock(clockFunc(func() {
+		if assert.True(t, s.mu.TryLock(), "it is called with the lock held") {
+			s.mu.Unlock()
+		}
+	})))
+	s.close() // as Close does first
+	_, err := s.NewReceiver(t.Context(), "orders", "name")
+	require.ErrorIs(t, err, memstreamer.ErrClosed)
+	assert.Empty(t, s.Stats().Receivers)
+}
+
 // TestAckAfterCloseLeavesSends has a Send wait that Close has come before: the Ack
 // that leads does not write it.
 func TestAckAfterCloseLeavesSends(t *testing.T) {

@@ -48,8 +48,9 @@ type Streamer struct {
 	db      *sql.DB
 	opts    options
 	queries queries
-	memory  *memstreamer.StreamConstructor
-	log     journal.Log // of memory
+	clock   *pausable
+	memory  *memstreamer.StreamConstructor // whose clock is clock
+	log     journal.Log                    // of memory
 
 	// closing ends when the streamer is closed.
 	closing context.Context
@@ -95,10 +96,11 @@ func New(ctx context.Context, db *sql.DB, opts ...Option) (*Streamer, error) {
 		db:      db,
 		opts:    o,
 		queries: newQueries(o.prefix),
-		memory:  memstreamer.New(memstreamer.WithClock(o.clock), memstreamer.WithRetention(o.retention)),
+		clock:   &pausable{Clock: o.clock},
 		turn:    make(chan struct{}, 1),
 		names:   make(map[name]journal.Cursor),
 	}
+	s.memory = memstreamer.New(memstreamer.WithClock(s.clock), memstreamer.WithRetention(o.retention))
 	s.log = journal.Of(s.memory)
 	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
@@ -165,10 +167,13 @@ func (s *Streamer) written(n name, cursor journal.Cursor) bool {
 // abandon forgets a cursor that was made in memory and could not be written,
 // unless another receiver of its name has it open.
 func (s *Streamer) abandon(n name, cursor journal.Cursor) {
+	now := s.clock.Now()
 	// With mu held, whoever else waits for its position to be written has it open.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.names[n] != cursor {
+		s.clock.paused.Store(&now)
+		defer s.clock.paused.Store(nil)
 		_ = s.memory.Forget(context.Background(), n.topic, n.name)
 	}
 }
