@@ -8,6 +8,7 @@ import (
 	"runtime/pprof"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,17 +60,20 @@ func open(t testing.TB, db *sql.DB, opts ...sqlite.Option) *sqlite.Streamer {
 	return s
 }
 
+// contract has time for 2,000 hand-offs, which are 4,000 commits, on a busy machine.
+var contract = []streamertest.Option{streamertest.InMemory(), streamertest.WithDeadline(time.Minute)}
+
 func TestContract(t *testing.T) {
 	for _, pool := range []int{1, 8} {
 		t.Run(fmt.Sprint("pool of ", pool), func(t *testing.T) {
 			streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
 				return open(t, openFile(t, tempFile(t), pool))
-			}, streamertest.InMemory())
+			}, contract...)
 		})
 	}
 	t.Run("in memory", func(t *testing.T) {
 		streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
 			return open(t, openFile(t, ":memory:", 1))
-		}, streamertest.InMemory())
+		}, contract...)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"runtime/pprof"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,9 @@ import (
 	"github.com/memstreamer/memstreamer/sqlite"
 	"github.com/memstreamer/memstreamer/streamertest"
 )
+
+// contract has time for 2,000 hand-offs, which are 4,000 commits, on a busy machine.
+var contract = []streamertest.Option{streamertest.InMemory(), streamertest.WithDeadline(time.Minute)}
 
 // Run tests a driver: dsn returns the name of a database for its file.
 func Run(t *testing.T, driver string, dsn func(file string) string) {
@@ -47,13 +51,13 @@ func Run(t *testing.T, driver string, dsn func(file string) string) {
 		t.Run(fmt.Sprint("contract, pool of ", pool), func(t *testing.T) {
 			streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
 				return open(t, filepath.Join(t.TempDir(), "test.db"), pool)
-			}, streamertest.InMemory())
+			}, contract...)
 		})
 	}
 	t.Run("contract, in memory", func(t *testing.T) {
 		streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
 			return open(t, ":memory:", 1)
-		}, streamertest.InMemory())
+		}, contract...)
 	})
 	t.Run("restart", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "test.db")
