@@ -27,9 +27,6 @@ type op struct {
 	id     int64          // acked
 	ack    memstreamer.Ack
 
-	write statement // empty if there is nothing to write
-	proof statement // is true if that was written, and nothing for the name after it
-
 	done chan struct{} // closed when err is the outcome
 	err  error
 }
@@ -42,19 +39,18 @@ const (
 	opName
 )
 
-type statement struct {
-	query string
-	args  []any
-}
-
 // leader is what belongs to the holder of the turn.
 type leader struct {
 	file   fileLock
 	lastID int64 // committed
-	nextID int64 // in the transaction under way
-	batch  []*op // that the leader has taken
-	doubt  []*op // of a transaction whose outcome is open
 	pass   pass
+
+	// Of the transaction under way, or of the last one.
+
+	nextID    int64
+	positions map[name]int64 // written; -1 for a name that was forgotten
+	batch     []*op          // that the leader has taken
+	doubt     []*op          // that are in it, while its outcome is open
 }
 
 // commit has o written, in one transaction with whatever other calls want to have
@@ -69,9 +65,7 @@ func (s *Streamer) commit(ctx context.Context, o *op) error {
 	for {
 		select {
 		case s.turn <- struct{}{}:
-			if err := s.lead(ctx, o); err != nil && s.withdraw(o) {
-				return err
-			}
+			s.lead(ctx, o)
 		case <-o.done:
 			return o.err
 		case <-ctx.Done():
@@ -94,7 +88,7 @@ func (s *Streamer) commitUntilClosed(ctx context.Context, o *op) error {
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
 	err := s.commit(joined, o)
-	if err != nil && ctx.Err() == nil && s.closing.Err() != nil && errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil && s.closing.Err() != nil {
 		return memstreamer.ErrClosed
 	}
 	return err
@@ -133,42 +127,38 @@ func (s *Streamer) take() []*op {
 // errPanicked is the outcome of what was being written when a driver panicked.
 var errPanicked = errors.New("the driver panicked, and the outcome is unknown")
 
-// lead writes what waits, o among it, and gives the turn back. It fails, and
-// leaves o where it is, if it could not begin before ctx was done.
-func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
-	defer func() { <-s.turn }()
-	select {
-	case <-o.done: // by the leader before
-		return nil
-	default:
-	}
-	panicked := true
+// lead writes what waits, o among it, and gives the turn back. If it cannot begin
+// before ctx is done, that is the outcome of o, and the others wait on.
+func (s *Streamer) lead(ctx context.Context, o *op) {
+	err := errPanicked
 	defer func() {
-		if panicked {
-			s.withdraw(o)
-			tell(s.leader.batch, errPanicked)
+		if err != nil && s.withdraw(o) {
+			tell(err, o)
 		}
-		if err != nil {
-			err = fmt.Errorf("memstreamer/sqlite: %w", err)
-		}
+		tell(errPanicked, s.leader.batch...) // unless they know their outcome
+		<-s.turn
 	}()
 	s.leader.batch = nil
+	select {
+	case <-o.done: // by the leader before
+		err = nil
+		return
+	default:
+	}
 	if s.closing.Err() != nil {
 		// The acks of a streamer that was closed need the lock again.
-		err = s.leader.file.lock()
+		if err = s.leader.file.lock(); err != nil {
+			return
+		}
 		defer func() { _ = s.leader.file.unlock() }()
 	}
-	if err == nil {
-		err = s.withConn(ctx, func(conn *sql.Conn) error {
-			if err := s.start(ctx, conn); err != nil {
-				return err
-			}
-			s.writeAll(conn)
-			return nil
-		})
-	}
-	panicked = false
-	return err
+	err = s.withConn(ctx, func(conn *sql.Conn) error {
+		if err := s.start(ctx, conn); err != nil {
+			return err
+		}
+		s.writeAll(conn)
+		return nil
+	})
 }
 
 // start begins a transaction, once the outcome of the one before is known.
@@ -176,36 +166,33 @@ func (s *Streamer) start(ctx context.Context, conn *sql.Conn) error {
 	if _, err := s.settle(conn); err != nil {
 		return err
 	}
-	s.leader.nextID = s.leader.lastID + 1
+	l := &s.leader
+	l.nextID, l.positions, l.pass.swept = l.lastID+1, make(map[name]int64), l.pass.next
 	return s.begin(ctx, conn)
 }
 
 // writeAll ends the transaction that has begun on conn with the ops that wait in
 // it, and tells their callers the outcome.
 func (s *Streamer) writeAll(conn *sql.Conn) {
-	forgotten, swept, err := s.executeWaiting(conn)
-	if err == nil {
-		if err = s.finish(conn, slices.Concat(s.leader.batch, forgotten)); err == nil {
-			swept()
-		}
-		tell(s.leader.batch, err)
+	if s.executeWaiting(conn) == nil {
+		tell(s.finish(conn, s.leader.batch), s.leader.batch...)
 		return
 	}
 	rollback(conn)
 	// One of them may be to blame: each gets a transaction of its own.
-	for i := range s.leader.batch {
-		op := s.leader.batch[i : i+1]
-		tell(op, s.writeAlone(conn, op))
+	for _, o := range s.leader.batch {
+		tell(s.writeAlone(conn, o), o)
 	}
 }
 
-// writeAlone writes ops, and nothing else, in a transaction that has yet to begin.
-func (s *Streamer) writeAlone(conn *sql.Conn, ops []*op) error {
+// writeAlone writes o, and nothing else, in a transaction that has yet to begin.
+func (s *Streamer) writeAlone(conn *sql.Conn, o *op) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ackTimeout)
 	defer cancel()
 	if err := s.start(ctx, conn); err != nil {
 		return err
 	}
+	ops := []*op{o}
 	if err := s.executeAll(conn, ops); err != nil {
 		rollback(conn)
 		return err
@@ -214,7 +201,7 @@ func (s *Streamer) writeAlone(conn *sql.Conn, ops []*op) error {
 }
 
 // tell ends the calls of ops that have not ended yet with err.
-func tell(ops []*op, err error) {
+func tell(err error, ops ...*op) {
 	if err != nil {
 		err = fmt.Errorf("memstreamer/sqlite: %w", err)
 	}
@@ -229,17 +216,17 @@ func tell(ops []*op, err error) {
 }
 
 // executeWaiting writes the ops that wait, and sweeps.
-func (s *Streamer) executeWaiting(conn *sql.Conn) (forgotten []*op, swept func(), err error) {
+func (s *Streamer) executeWaiting(conn *sql.Conn) error {
 	// Calls that come meanwhile need not wait for the next transaction.
 	for ops := s.take(); len(ops) > 0; ops = s.take() {
 		if err := s.executeAll(conn, ops); err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
 	if s.closing.Err() != nil { // a streamer after this one may know more
-		return nil, func() {}, nil
+		return nil
 	}
-	return s.sweep(conn, len(s.leader.batch))
+	return s.sweep(conn)
 }
 
 // finish commits the transaction on conn, which has ops in it, and does in memory
@@ -266,12 +253,12 @@ func (s *Streamer) finish(conn *sql.Conn, ops []*op) error {
 func (s *Streamer) executeAll(conn *sql.Conn, ops []*op) error {
 	var events, cursors rows
 	for _, o := range ops {
-		s.resolve(o)
+		query, args := s.resolve(o)
 		r := &cursors
 		if o.kind == opSend {
 			r = &events
 		}
-		if err := r.add(conn, o.write); err != nil {
+		if err := r.add(conn, query, args); err != nil {
 			return err
 		}
 	}
@@ -281,21 +268,23 @@ func (s *Streamer) executeAll(conn *sql.Conn, ops []*op) error {
 // rows gathers what follows each other and is alike for one statement: preparing
 // one takes most of the time.
 type rows struct {
-	statement
-	n int
+	query string
+	args  []any
+	n     int
 }
 
-func (r *rows) add(conn *sql.Conn, row statement) error {
-	if row.query == "" {
+// add adds a row, with an empty query none.
+func (r *rows) add(conn *sql.Conn, query string, args []any) error {
+	if query == "" {
 		return nil
 	}
-	if row.query != r.query {
+	if query != r.query {
 		if err := r.flush(conn); err != nil {
 			return err
 		}
-		*r = rows{statement: statement{query: row.query}}
+		*r = rows{query: query}
 	}
-	r.args = append(r.args, row.args...)
+	r.args = append(r.args, args...)
 	r.n++
 	return nil
 }
@@ -308,38 +297,35 @@ func (r *rows) flush(conn *sql.Conn) error {
 	return err
 }
 
-// resolve decides what is to be written for o, on what memory has now, which is
-// what was written before.
-func (s *Streamer) resolve(o *op) {
-	o.write, o.proof = statement{}, statement{}
+// resolve returns the row to be written for o, on what memory has now, which is
+// what was written before. The query is empty if there is nothing to write.
+func (s *Streamer) resolve(o *op) (query string, args []any) {
 	topic, name := text(o.name.topic), text(o.name.name)
 	switch o.kind {
 	case opSend:
 		e := &o.event
 		e.ID = s.leader.nextID
 		s.leader.nextID++
-		o.write = statement{s.queries.insert, []any{e.ID, text(e.Topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano()}}
-		o.proof = statement{s.queries.hasEvent, []any{e.ID}}
+		return s.queries.insert, []any{e.ID, text(e.Topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano()}
 	case opAck:
 		if _, ok := o.cursor.Position(); ok {
-			o.write = statement{s.queries.ack, []any{topic, name, o.id, o.id}}
-			o.proof = statement{s.queries.hasCursor, []any{topic, name, o.id}}
+			s.leader.positions[o.name] = o.id
+			return s.queries.ack, []any{topic, name, o.id, o.id}
 		}
-	case opName:
-		if o.cursor = s.log.Cursor(o.name.topic, o.name.name); o.cursor != nil {
-			if s.written(o.name, o.cursor) { // and acks may have been since
-				return
-			}
-			if p, ok := o.cursor.Position(); ok {
-				o.write = statement{s.queries.open, []any{topic, name, p.After, p.AckedID}}
-				o.proof = statement{s.queries.hasCursor, []any{topic, name, p.After}}
-				return
-			}
-			o.cursor = nil
-		}
-		o.write = statement{s.queries.forget, []any{topic, name}}
-		o.proof = statement{s.queries.hasNoCursor, []any{topic, name}}
+		return "", nil
 	}
+	if o.cursor = s.log.Cursor(o.name.topic, o.name.name); o.cursor != nil {
+		if s.written(o.name, o.cursor) { // and acks may have been since
+			return "", nil
+		}
+		if p, ok := o.cursor.Position(); ok {
+			s.leader.positions[o.name] = p.After
+			return s.queries.open, []any{topic, name, p.After, p.AckedID}
+		}
+		o.cursor = nil
+	}
+	s.leader.positions[o.name] = -1
+	return s.queries.forget, []any{topic, name}
 }
 
 // apply does in memory what was written for ops.
@@ -366,36 +352,37 @@ func (s *Streamer) apply(ops []*op) {
 			s.mu.Unlock()
 		}
 	}
+	s.leader.pass.next = s.leader.pass.swept
 }
 
 // settle finds out about the transaction whose outcome is unknown, if there is
 // one, and does in memory what was written. It reports whether it was.
 func (s *Streamer) settle(conn *sql.Conn) (written bool, err error) {
-	ops := s.leader.doubt
-	if ops == nil {
+	l := &s.leader
+	if l.doubt == nil {
 		return false, nil
 	}
 	// They were written together, or not at all. If they were, the last event is
 	// there, whose ID is new, and all names are as they were written last.
-	proofs := make(map[name]statement)
-	for _, o := range ops {
-		if o.proof.query != "" {
-			proofs[o.name] = o.proof // that of an event under no name
+	written = true
+	look := func(query string, args ...any) {
+		if written && err == nil {
+			err = conn.QueryRowContext(context.Background(), query, args...).Scan(&written)
 		}
 	}
-	written = true
-	for _, p := range proofs {
-		if written && err == nil {
-			err = conn.QueryRowContext(context.Background(), p.query, p.args...).Scan(&written)
-		}
+	if l.nextID > l.lastID+1 {
+		look(s.queries.hasEvent, l.nextID-1)
+	}
+	for n, position := range l.positions {
+		look(s.queries.hasPosition, text(n.topic), text(n.name), position)
 	}
 	if err != nil {
 		return false, fmt.Errorf("the outcome of a COMMIT is unknown, since it could not be looked up: %w", err)
 	}
 	if written {
-		s.apply(ops)
+		s.apply(l.doubt)
 	}
-	s.leader.doubt = nil
-	s.opts.logger.Warn("a COMMIT failed, and its outcome was looked up", "committed", written, "events and acks", len(ops))
+	s.opts.logger.Warn("a COMMIT failed, and its outcome was looked up", "committed", written, "events and acks", len(l.doubt))
+	l.doubt = nil
 	return written, nil
 }

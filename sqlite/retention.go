@@ -9,11 +9,10 @@ import (
 )
 
 const (
-	// sweptEvents is how many events one transaction looks at: or twice as many
-	// as it adds, if that is more, so that sweeping keeps up.
-	sweptEvents = 256
-	// sweptNames is how many names one transaction deletes, at most.
-	sweptNames = 64
+	// sweptRows is how many events one transaction looks at, and how many names it
+	// deletes: or twice as many as it writes, if that is more, so that sweeping
+	// keeps up.
+	sweptRows = 256
 	// minSweepPause is the least time from one pass to the next.
 	minSweepPause = 100 * time.Millisecond
 )
@@ -24,6 +23,7 @@ const (
 type pass struct {
 	began     time.Time
 	next, end int64            // the IDs that are left to sweep
+	swept     int64            // next once the transaction under way is committed
 	firsts    map[string]int64 // the ID of the oldest event in memory, by topic
 	names     []name           // that were forgotten
 }
@@ -31,28 +31,34 @@ type pass struct {
 // first returns an ID: memory has dropped what the topic had before it.
 func (p *pass) first(topic string) int64 { return cmp.Or(p.firsts[topic], p.end) }
 
-// sweep does a part of a pass in the transaction on conn, which adds so many
-// events at most, and returns what it has written of names. The function that it
-// returns is called once that is committed.
-func (s *Streamer) sweep(conn *sql.Conn, added int) (forgotten []*op, committed func(), err error) {
+// sweep does a part of a pass in the transaction on conn. The names that it deletes
+// join the batch. Where that is not committed, a later pass finds them again.
+func (s *Streamer) sweep(conn *sql.Conn) error {
 	p := &s.leader.pass
 	if p.next >= p.end && len(p.names) == 0 {
+		if s.opts.retention == 0 {
+			return nil
+		}
 		now := s.opts.clock.Now()
-		since := now.Sub(p.began)
-		if s.opts.retention == 0 || 0 <= since && since < max(s.opts.retention/16, minSweepPause) {
-			return nil, func() {}, nil
+		if since := now.Sub(p.began); 0 <= since && since < max(s.opts.retention/16, minSweepPause) {
+			return nil
 		}
 		s.beginPass(now)
 	}
-	next, err := s.sweepEvents(conn, max(sweptEvents, 2*added))
-	if err != nil {
-		return nil, nil, err
+	limit := max(sweptRows, 2*len(s.leader.batch))
+	if err := s.sweepEvents(conn, limit); err != nil {
+		return err
 	}
-	names := p.names[:min(len(p.names), max(sweptNames, 2*added))]
-	for _, n := range names {
-		forgotten = append(forgotten, &op{kind: opName, name: n})
+	var forgotten []*op
+	for _, n := range p.names[:min(len(p.names), limit)] {
+		forgotten = append(forgotten, &op{kind: opName, name: n, done: make(chan struct{})})
 	}
-	return forgotten, func() { p.next, p.names = next, p.names[len(names):] }, s.executeAll(conn, forgotten)
+	if err := s.executeAll(conn, forgotten); err != nil {
+		return err
+	}
+	p.names = p.names[len(forgotten):]
+	s.leader.batch = append(s.leader.batch, forgotten...)
+	return nil
 }
 
 // beginPass sees what memory has dropped since the pass before began.
@@ -81,36 +87,34 @@ func (s *Streamer) beginPass(now time.Time) {
 }
 
 // sweepEvents looks at that many of the events that are left, and deletes those
-// older than their topic's oldest. It returns where to go on.
-func (s *Streamer) sweepEvents(conn *sql.Conn, limit int) (next int64, err error) {
+// older than their topic's oldest.
+func (s *Streamer) sweepEvents(conn *sql.Conn, limit int) error {
 	p := &s.leader.pass
-	if p.next >= p.end {
-		return p.end, nil
-	}
 	found, err := conn.QueryContext(context.Background(), s.queries.between, p.next, p.end, limit)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer found.Close()
-	dropped := rows{statement: statement{query: s.queries.delete}}
+	var dropped rows
 	seen := 0
 	for ; found.Next(); seen++ {
 		var id int64
 		var topic string
 		if err := found.Scan(&id, &topic); err != nil {
-			return 0, err
+			return err
 		}
 		if id < p.first(topic) {
+			dropped.query = s.queries.delete
 			dropped.args = append(dropped.args, id)
 			dropped.n++
 		}
-		next = id + 1
+		p.swept = id + 1
 	}
 	if err := errors.Join(found.Err(), found.Close()); err != nil {
-		return 0, err
+		return err
 	}
 	if seen < limit {
-		next = p.end
+		p.swept = p.end
 	}
-	return next, dropped.flush(conn)
+	return dropped.flush(conn)
 }

@@ -36,7 +36,7 @@ type queries struct {
 	createSchema, version, setVersion string
 	events, cursors, lastID           string
 	insert, open, ack, forget         string
-	hasEvent, hasCursor, hasNoCursor  string
+	hasEvent, hasPosition             string
 	between, delete                   string
 }
 
@@ -65,8 +65,7 @@ func newQueries(prefix string) queries {
 		forget: q(`DELETE FROM @_cursors WHERE (topic, name) IN ( VALUES (?, ?))`),
 
 		hasEvent:    q(`SELECT EXISTS (SELECT 1 FROM @_events WHERE id = ?)`),
-		hasCursor:   q(`SELECT EXISTS (SELECT 1 FROM @_cursors WHERE topic = ? AND name = ? AND position = ?)`),
-		hasNoCursor: q(`SELECT NOT EXISTS (SELECT 1 FROM @_cursors WHERE topic = ? AND name = ?)`),
+		hasPosition: q(`SELECT coalesce((SELECT position FROM @_cursors WHERE topic = ? AND name = ?), -1) = ?`),
 
 		between: q(`SELECT id, topic FROM @_events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`),
 		delete:  q(`DELETE FROM @_events WHERE id IN ( VALUES (?))`),

@@ -23,16 +23,14 @@ func (s *Streamer) withConn(ctx context.Context, f func(*sql.Conn) error) error 
 	if err != nil {
 		return err
 	}
-	panicked := true
+	defer conn.Close()
 	defer func() {
-		if panicked {
+		if p := recover(); p != nil {
 			discard(conn)
+			panic(p)
 		}
-		_ = conn.Close()
 	}()
-	err = f(conn)
-	panicked = false
-	return err
+	return f(conn)
 }
 
 // begin begins a transaction on conn, and waits for those of other connections
