@@ -308,11 +308,15 @@ func (s *Streamer) resolve(o *op) (query string, args []any) {
 		s.leader.nextID++
 		return s.queries.insert, []any{e.ID, text(e.Topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano()}
 	case opAck:
-		if _, ok := o.cursor.Position(); ok {
-			s.leader.positions[o.name] = o.id
-			return s.queries.ack, []any{topic, name, o.id, o.id}
+		p, ok := o.cursor.Position()
+		if !ok || max(p.After, s.leader.positions[o.name]) >= o.id {
+			return "", nil
 		}
-		return "", nil
+		s.leader.positions[o.name] = o.id
+		if s.closing.Err() != nil { // a streamer after this one may be ahead
+			return s.queries.advance, []any{topic, name, o.id, o.id}
+		}
+		return s.queries.save, []any{topic, name, o.id, o.id}
 	}
 	if o.cursor = s.log.Cursor(o.name.topic, o.name.name); o.cursor != nil {
 		if s.written(o.name, o.cursor) { // and acks may have been since
@@ -320,7 +324,7 @@ func (s *Streamer) resolve(o *op) (query string, args []any) {
 		}
 		if p, ok := o.cursor.Position(); ok {
 			s.leader.positions[o.name] = p.After
-			return s.queries.open, []any{topic, name, p.After, p.AckedID}
+			return s.queries.save, []any{topic, name, p.After, p.AckedID}
 		}
 		o.cursor = nil
 	}

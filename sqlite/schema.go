@@ -35,7 +35,7 @@ END`
 type queries struct {
 	createSchema, version, setVersion string
 	events, cursors, lastID           string
-	insert, open, ack, forget         string
+	insert, save, advance, forget     string
 	hasEvent, hasPosition             string
 	between, delete                   string
 }
@@ -59,8 +59,9 @@ func newQueries(prefix string) queries {
 		lastID:  q(`SELECT last_id FROM @_schema`),
 
 		insert: q(`INSERT INTO @_events (id, topic, foreign_id, type, headers, created_at) VALUES (?, ?, ?, ?, ?, ?)`),
-		open:   q(`INSERT OR REPLACE INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, ?)`),
-		ack: q(`INSERT INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, ?) ON CONFLICT (topic, name)
+		// SQLite compiles this for each transaction: an upsert would take it longer.
+		save: q(`REPLACE INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, ?)`),
+		advance: q(`INSERT INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, ?) ON CONFLICT (topic, name)
 			DO UPDATE SET position = max(position, excluded.position), acked_id = max(acked_id, excluded.acked_id)`),
 		forget: q(`DELETE FROM @_cursors WHERE (topic, name) IN ( VALUES (?, ?))`),
 

@@ -59,6 +59,10 @@ func (s *Streamer) begin(ctx context.Context, conn *sql.Conn) (err error) {
 
 // end commits the transaction on conn.
 func (s *Streamer) end(conn *sql.Conn) error {
+	err := execute(conn, `COMMIT`)
+	if err == nil || !busy(err) {
+		return err
+	}
 	// Only a rollback journal has it wait, for those who read.
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ackTimeout)
 	defer cancel()
