@@ -10,8 +10,8 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// Option configures [New]. One with an invalid value makes New fail.
-type Option func(*options) error
+// Option configures [New], which fails if a value is invalid.
+type Option func(*options)
 
 type options struct {
 	prefix     string
@@ -25,13 +25,7 @@ type options struct {
 // letters, digits and underscores. The default is memstreamer. Streamers of
 // different prefixes may share a database.
 func WithPrefix(prefix string) Option {
-	return func(o *options) error {
-		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(prefix) {
-			return fmt.Errorf("WithPrefix: %q is not a prefix of letters, digits and underscores", prefix)
-		}
-		o.prefix = prefix
-		return nil
-	}
+	return func(o *options) { o.prefix = prefix }
 }
 
 // WithRetention drops events older than d that no name has un-acked, and names
@@ -40,46 +34,27 @@ func WithPrefix(prefix string) Option {
 // and names are dropped, by later calls of Send, Ack and NewReceiver. The
 // default is to keep everything, as with d ≤ 0.
 func WithRetention(d time.Duration) Option {
-	return func(o *options) error {
-		o.retention = max(d, 0)
-		return nil
-	}
+	return func(o *options) { o.retention = max(d, 0) }
 }
 
 // WithClock has events stamped with c's time. The default is time.Now.
 func WithClock(c memstreamer.Clock) Option {
-	return func(o *options) error {
-		if c == nil {
-			return errors.New("WithClock: the clock is nil")
-		}
-		o.clock = c
-		return nil
-	}
+	return func(o *options) { o.clock = c }
 }
 
 // WithAckTimeout limits how long an Ack, which has no context, waits for the
 // database. The default is 30 seconds.
 func WithAckTimeout(d time.Duration) Option {
-	return func(o *options) error {
-		if d <= 0 {
-			return fmt.Errorf("WithAckTimeout: %v is not positive", d)
-		}
-		o.ackTimeout = d
-		return nil
-	}
+	return func(o *options) { o.ackTimeout = d }
 }
 
 // WithLogger has l told what no call returns: which outcome a COMMIT had that
 // failed and left it open. The default is to log nothing.
 func WithLogger(l *slog.Logger) Option {
-	return func(o *options) error {
-		if l == nil {
-			return errors.New("WithLogger: the logger is nil")
-		}
-		o.logger = l
-		return nil
-	}
+	return func(o *options) { o.logger = l }
 }
+
+var prefixes = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func resolve(opts []Option) (options, error) {
 	o := options{
@@ -92,9 +67,17 @@ func resolve(opts []Option) (options, error) {
 		if opt == nil {
 			return o, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
 		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
+		opt(&o)
+	}
+	switch {
+	case !prefixes.MatchString(o.prefix):
+		return o, fmt.Errorf("WithPrefix: %q is not a prefix of letters, digits and underscores", o.prefix)
+	case o.clock == nil:
+		return o, errors.New("WithClock: the clock is nil")
+	case o.ackTimeout <= 0:
+		return o, fmt.Errorf("WithAckTimeout: %v is not positive", o.ackTimeout)
+	case o.logger == nil:
+		return o, errors.New("WithLogger: the logger is nil")
 	}
 	return o, nil
 }
