@@ -309,7 +309,7 @@ func (s *Streamer) resolve(o *op) (query string, args []any) {
 		return s.queries.insert, []any{e.ID, text(e.Topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano()}
 	case opAck:
 		p, ok := o.cursor.Position()
-		if !ok || max(p.After, s.leader.positions[o.name]) >= o.id {
+		if !ok || p.After >= o.id {
 			return "", nil
 		}
 		s.leader.positions[o.name] = o.id
