@@ -1,15 +1,13 @@
-package sqlite_test
+package sqlite
 
 import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 var benchmarkHeaders = map[memstreamer.Header]string{
@@ -19,9 +17,8 @@ var benchmarkHeaders = map[memstreamer.Header]string{
 	memstreamer.HeaderRunState:     "2",
 }
 
-func send(b testing.TB, s memstreamer.EventStreamer, topic string, n int) {
-	snd, err := s.NewSender(b.Context(), topic)
-	require.NoError(b, err)
+func send(b testing.TB, s *Streamer, topic string, n int) {
+	snd := newSender(b, s, topic)
 	for range n {
 		if err := snd.Send(b.Context(), "order-1001", 1, benchmarkHeaders); err != nil {
 			b.Fatal(err)
@@ -30,7 +27,7 @@ func send(b testing.TB, s memstreamer.EventStreamer, topic string, n int) {
 }
 
 // sendAtOnce has that many senders send n events together.
-func sendAtOnce(b testing.TB, s memstreamer.EventStreamer, senders, n int) {
+func sendAtOnce(b testing.TB, s *Streamer, senders, n int) {
 	var sending sync.WaitGroup
 	for i := range senders {
 		sending.Go(func() { send(b, s, "send", (n+i)/senders) })
@@ -44,7 +41,9 @@ func BenchmarkSend(b *testing.B) {
 	for _, synchronous := range []string{"NORMAL", "FULL"} {
 		for _, senders := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%s/senders=%d", synchronous, senders), func(b *testing.B) {
-				s := open(b, openFile(b, tempFile(b), 1, "synchronous("+synchronous+")"))
+				s := open(b, tempDB(b))
+				_, err := s.db.Exec("PRAGMA synchronous = " + synchronous)
+				require.NoError(b, err)
 				b.ResetTimer()
 				sendAtOnce(b, s, senders, b.N)
 			})
@@ -53,9 +52,8 @@ func BenchmarkSend(b *testing.B) {
 }
 
 func BenchmarkRecvAck(b *testing.B) {
-	s := open(b, openFile(b, tempFile(b), 1))
-	r, err := s.NewReceiver(b.Context(), "send", "benchmark")
-	require.NoError(b, err)
+	s := open(b, tempDB(b))
+	r := newReceiver(b, s, "send", "benchmark")
 	sendAtOnce(b, s, 64, b.N)
 	b.ResetTimer()
 	for range b.N {
@@ -66,32 +64,5 @@ func BenchmarkRecvAck(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// BenchmarkNew opens a streamer on a database with so many events, and reports
-// the time that each takes.
-func BenchmarkNew(b *testing.B) {
-	for _, events := range []int{10_000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
-			if testing.Short() && events > 10_000 {
-				b.Skip("it takes long to fill")
-			}
-			db := openFile(b, tempFile(b), 1)
-			s, err := sqlite.New(b.Context(), db)
-			require.NoError(b, err)
-			sendAtOnce(b, s, 256, events)
-			require.NoError(b, s.Close())
-			b.ResetTimer()
-			var took time.Duration
-			for range b.N {
-				start := time.Now()
-				s, err := sqlite.New(b.Context(), db)
-				took += time.Since(start)
-				require.NoError(b, err)
-				require.NoError(b, s.Close())
-			}
-			b.ReportMetric(float64(took.Nanoseconds())/float64(b.N)/float64(events), "ns/event")
-		})
 	}
 }

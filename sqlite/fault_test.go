@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlite
 
 import (
 	"context"
@@ -6,42 +6,45 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	modernc "modernc.org/sqlite"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 var errInjected = errors.New("disk I/O error (injected)")
 
-// faults make a driver go wrong. Each is asked before a statement and after it,
-// and may fail it or panic.
+// faults is a driver that goes wrong. Each of its faults is asked "before" and
+// "after" a statement, such as "before COMMIT", and may fail it or panic.
 type faults struct {
-	driver driver.Driver
-	dsn    string
-	before atomic.Pointer[func(query string) error]
-	after  atomic.Pointer[func(query string) error]
+	file string
+	all  atomic.Pointer[[]fault]
 }
 
-func (f *faults) Driver() driver.Driver { return f.driver }
+type fault func(at string) error
+
+// set replaces the faults.
+func (f *faults) set(all ...fault) { f.all.Store(&all) }
+
+func (f *faults) ask(at string) (err error) {
+	for _, fault := range *f.all.Load() {
+		err = errors.Join(err, fault(at))
+	}
+	return err
+}
+
+func (f *faults) Driver() driver.Driver { return &modernc.Driver{} }
 
 func (f *faults) Connect(context.Context) (driver.Conn, error) {
-	c, err := f.driver.Open(f.dsn)
+	c, err := f.Driver().Open(dsn(f.file))
 	return &faultyConn{c, f}, err
-}
-
-func ask(fault *atomic.Pointer[func(string) error], query string) error {
-	if f := fault.Load(); f != nil {
-		return (*f)(query)
-	}
-	return nil
 }
 
 type faultyConn struct {
@@ -50,107 +53,85 @@ type faultyConn struct {
 }
 
 func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if err := ask(&c.faults.before, query); err != nil {
+	if err := c.faults.ask("before " + query); err != nil {
 		return nil, err
 	}
 	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 	if err == nil {
-		err = ask(&c.faults.after, query)
+		err = c.faults.ask("after " + query)
 	}
 	return result, err
 }
 
 func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if err := ask(&c.faults.before, query); err != nil {
+	if err := c.faults.ask("before " + query); err != nil {
 		return nil, err
 	}
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 }
 
-// openFaulty returns a database, and what makes it go wrong.
-func openFaulty(t testing.TB, file string) (*sql.DB, *faults) {
+// openFaulty opens a streamer on a database that can be made to go wrong.
+func openFaulty(t testing.TB, opts ...Option) (*Streamer, *faults) {
 	t.Helper()
-	db, err := openDB(file, 1)
-	require.NoError(t, err)
-	f := &faults{driver: db.Driver(), dsn: "file:" + file + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)"}
-	require.NoError(t, db.Close())
-	db = sql.OpenDB(f)
+	f := &faults{file: tempFile(t)}
+	f.set()
+	db := sql.OpenDB(f)
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() { assert.NoError(t, db.Close()) })
-	return db, f
+	return open(t, db, opts...), f
 }
 
-// when returns a fault of the statements that begin with prefix: the first n.
-func when(prefix string, n int64, fault func() error) *func(string) error {
+// when returns a fault of what begins with at: the first n times.
+func when(at string, n int64, fault func() error) fault {
 	var seen atomic.Int64
-	f := func(query string) error {
-		if strings.HasPrefix(query, prefix) && seen.Add(1) <= n {
+	return func(now string) error {
+		if strings.HasPrefix(now, at) && seen.Add(1) <= n {
 			return fault()
 		}
 		return nil
 	}
-	return &f
 }
 
-func fails() error { return errInjected }
+func fails() error  { return errInjected }
+func locked() error { return errors.New("database is locked") }
+func panics() error { panic("driver") }
 
-// foreignIDs returns those of a topic's events by a new receiver, up to the event
-// that it sends last.
-func foreignIDs(t testing.TB, s memstreamer.EventStreamer, topic string) (ids []string) {
-	t.Helper()
-	r, err := s.NewReceiver(t.Context(), topic, "foreign-ids")
-	require.NoError(t, err)
-	send(t, s, topic, 1)
-	for {
-		e, ack, err := r.Recv(t.Context())
-		require.NoError(t, err)
-		require.NoError(t, ack())
-		if e.ForeignID == lastOrder {
-			require.NoError(t, r.Close())
-			return ids
-		}
-		ids = append(ids, e.ForeignID)
-	}
+// pauses returns a fault that says it was reached, and waits.
+func pauses() (fault func() error, reached, goOn chan struct{}) {
+	reached, goOn = make(chan struct{}), make(chan struct{})
+	return func() error {
+		close(reached)
+		<-goOn
+		return nil
+	}, reached, goOn
 }
 
 // TestFailures has a statement of a Send fail, and looks for the event in the
 // streamer and, after a restart, in the database.
 func TestFailures(t *testing.T) {
 	for name, test := range map[string]struct {
-		inject func(*faults)
+		faults []fault
 		sent   bool // the Send succeeds
 		kept   bool // its event is there
 	}{
-		"no fault":                   {func(*faults) {}, true, true},
-		"BEGIN":                      {func(f *faults) { f.before.Store(when("BEGIN", 1, fails)) }, false, false},
-		"INSERT, before":             {func(f *faults) { f.before.Store(when("INSERT", 1, fails)) }, true, true},
-		"INSERT, before, again":      {func(f *faults) { f.before.Store(when("INSERT", 2, fails)) }, false, false},
-		"INSERT, after":              {func(f *faults) { f.after.Store(when("INSERT", 2, fails)) }, false, false},
-		"COMMIT that did not happen": {func(f *faults) { f.before.Store(when("COMMIT", 1, fails)) }, false, false},
-		"COMMIT that did happen":     {func(f *faults) { f.after.Store(when("COMMIT", 1, fails)) }, true, true},
-		"COMMIT that another was at": {func(f *faults) {
-			f.before.Store(when("COMMIT", 5, func() error { return errors.New("database is locked") }))
-		}, true, true},
-		"COMMIT, and nothing is read": {func(f *faults) { f.before.Store(when("SELECT", 1, fails)); f.after.Store(when("COMMIT", 1, fails)) }, false, true},
-		"COMMIT and ROLLBACK": {func(f *faults) {
-			f.before.Store(func() *func(string) error {
-				commit, rollback := when("COMMIT", 1, fails), when("ROLLBACK", 1, fails)
-				both := func(q string) error { return errors.Join((*commit)(q), (*rollback)(q)) }
-				return &both
-			}())
-		}, false, false},
+		"no fault":                    {nil, true, true},
+		"BEGIN":                       {[]fault{when("before BEGIN", 1, fails)}, false, false},
+		"INSERT, before":              {[]fault{when("before INSERT", 1, fails)}, true, true},
+		"INSERT, before, again":       {[]fault{when("before INSERT", 2, fails)}, false, false},
+		"INSERT, after":               {[]fault{when("after INSERT", 2, fails)}, false, false},
+		"COMMIT that did not happen":  {[]fault{when("before COMMIT", 1, fails)}, false, false},
+		"COMMIT that did happen":      {[]fault{when("after COMMIT", 1, fails)}, true, true},
+		"COMMIT that another was at":  {[]fault{when("before COMMIT", 5, locked)}, true, true},
+		"COMMIT, and nothing is read": {[]fault{when("after COMMIT", 1, fails), when("before SELECT", 1, fails)}, false, true},
+		"COMMIT and ROLLBACK":         {[]fault{when("before COMMIT", 1, fails), when("before ROLLBACK", 1, fails)}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := tempFile(t)
-			db, faults := openFaulty(t, file)
-			s, err := sqlite.New(t.Context(), db)
-			require.NoError(t, err)
-			snd, err := s.NewSender(t.Context(), "orders")
-			require.NoError(t, err)
+			s, faults := openFaulty(t)
+			snd := newSender(t, s, "orders")
 			require.NoError(t, snd.Send(t.Context(), "before", 1, nil))
 
-			test.inject(faults)
-			err = snd.Send(t.Context(), "event", 1, nil)
+			faults.set(test.faults...)
+			err := snd.Send(t.Context(), "event", 1, nil)
 			if test.sent {
 				assert.NoError(t, err)
 			} else {
@@ -160,265 +141,210 @@ func TestFailures(t *testing.T) {
 			if !test.kept {
 				want = want[:1]
 			}
-			assert.Equal(t, want, foreignIDs(t, s, "orders"))
+			holds(t, s, want...)
 			require.NoError(t, s.Close())
-
-			s = open(t, openFile(t, file, 1))
-			require.NoError(t, s.Forget(t.Context(), "orders", "foreign-ids"))
-			assert.Equal(t, want, foreignIDs(t, s, "orders"))
+			holds(t, open(t, openFile(t, faults.file, 1)), want...)
 		})
 	}
 }
 
 // TestFailureOfOne has one of many that share a transaction be to blame.
 func TestFailureOfOne(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
-	_, err := db.Exec(`CREATE TRIGGER refuse BEFORE INSERT ON memstreamer_events WHEN NEW.foreign_id = 'bad' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	s := open(t, tempDB(t))
+	_, err := s.db.Exec(`CREATE TRIGGER refuse BEFORE INSERT ON memstreamer_events WHEN NEW.foreign_id = 'bad' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
 	require.NoError(t, err)
-	_ = faults
-	conn, err := db.Conn(t.Context()) // which has them wait
-	require.NoError(t, err)
-	snd, err := s.NewSender(t.Context(), "orders")
-	require.NoError(t, err)
-	const n = 20
-	errs := make([]error, n)
-	var sending sync.WaitGroup
-	for i := range n {
-		sending.Go(func() {
-			id := "good"
-			if i == n/2 {
-				id = "bad"
-			}
-			errs[i] = snd.Send(t.Context(), id, i, nil)
-		})
+	snd := newSender(t, s, "orders")
+	var sends []func() error
+	for _, id := range []string{"a", "b", "bad", "c"} {
+		sends = append(sends, func() error { return snd.Send(t.Context(), id, 1, nil) })
 	}
-	time.Sleep(50 * time.Millisecond) // most of them, then; all of them is not needed
-	require.NoError(t, conn.Close())
-	sending.Wait()
+	s.turn <- struct{}{} // which has them wait
+	errs := start(t, s, sends...)
+	<-s.turn
 	for i, err := range errs {
-		if i == n/2 {
-			assert.ErrorContains(t, err, "refused")
+		if i == 2 {
+			assert.ErrorContains(t, <-err, "refused")
 		} else {
-			assert.NoError(t, err)
+			assert.NoError(t, <-err)
 		}
 	}
-	assert.Len(t, foreignIDs(t, s, "orders"), n-1)
-	for _, topic := range s.Stats().Topics {
-		assert.EqualValues(t, n, topic.LastID, "an ID was spent on the one refused")
-	}
+	holds(t, s, "a", "b", "c")
+	assert.EqualValues(t, 3, s.Stats().Topics[0].LastID, "an ID was spent on the one refused")
 }
 
 // TestAckFails has the commit of an Ack fail: the event is received again.
 func TestAckFails(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
-	send(t, s, "orders", 2)
-	r, err := s.NewReceiver(t.Context(), "orders", "a")
-	require.NoError(t, err)
-	e, ack, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	faults.before.Store(when("COMMIT", 1, fails))
+	s, faults := openFaulty(t)
+	sendAs(t, s, "orders", "a", "b")
+	r := newReceiver(t, s, "orders", "name")
+	_, ack := recv(t, r)
+	faults.set(when("before COMMIT", 1, fails))
 	require.ErrorIs(t, ack(), errInjected)
-	again, _, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, e, again)
+	again, _ := recv(t, r)
+	assert.Equal(t, "a", again)
 	require.NoError(t, ack())
-	next, _, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	assert.Greater(t, next.ID, e.ID)
-	faults.after.Store(when("COMMIT", 1, fails)) // it happened
+	next, ack := recv(t, r)
+	assert.Equal(t, "b", next)
+	faults.set(when("after COMMIT", 1, fails)) // it happened
 	require.NoError(t, ack())
+	empty(t, r)
 }
 
 // TestCommitFailsWithAckAgain has a COMMIT fail of a Send and of an Ack that was
 // written before: that it is there does not tell of the Send.
 func TestCommitFailsWithAckAgain(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
+	s, faults := openFaulty(t)
 	sendAs(t, s, "orders", "a")
 	r := newReceiver(t, s, "orders", "name")
 	_, ack := recv(t, r)
-	var commits atomic.Int64
-	committing, goOn := make(chan struct{}), make(chan struct{})
-	fault := func(query string) error {
-		if query != "COMMIT" {
-			return nil
-		}
-		switch commits.Add(1) {
-		case 1:
-			close(committing)
-			<-goOn
-		case 2:
-			return errInjected
-		}
-		return nil
-	}
-	faults.before.Store(&fault)
-	first, again, sent := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	fault, committing, goOn := pauses()
+	faults.set(when("before COMMIT", 1, fault))
+	first := make(chan error, 1)
 	go func() { first <- ack() }()
 	<-committing
-	go func() { again <- ack() }()
-	go func() {
-		snd, err := s.NewSender(t.Context(), "orders")
-		if err == nil {
-			err = snd.Send(t.Context(), "b", 1, nil)
-		}
-		sent <- err
-	}()
-	time.Sleep(20 * time.Millisecond) // both wait by then, or the test shows less
+	errs := start(t, s, ack, func() error { return sendOne(t.Context(), s) })
+	faults.set(when("before COMMIT", 1, fails))
 	close(goOn)
 	require.NoError(t, <-first)
-	sendErr := <-sent
-	<-again
-	faults.before.Store(nil)
-	if sendErr == nil {
-		take(t, r, "b")
-	} else {
-		empty(t, r)
-	}
-	var rows int
-	require.NoError(t, db.QueryRow(`SELECT count(*) FROM memstreamer_events WHERE foreign_id = 'b'`).Scan(&rows))
-	assert.Equal(t, sendErr == nil, rows == 1, "the Send returned %v", sendErr)
+	require.ErrorIs(t, <-errs[1], errInjected)
+	<-errs[0]
+	empty(t, r)
+	holds(t, s, "a")
+	holds(t, reopen(t, s), "a")
 }
 
 // TestOutcomeIsAwaited ends the context of a Send that another call is writing.
 func TestOutcomeIsAwaited(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
-	snd, err := s.NewSender(t.Context(), "orders")
-	require.NoError(t, err)
-	conn, err := db.Conn(t.Context()) // which has them wait
-	require.NoError(t, err)
-	committing, goOn := make(chan struct{}), make(chan struct{})
-	faults.before.Store(when("COMMIT", 1, func() error {
-		close(committing)
-		<-goOn
-		return nil
-	}))
-	led, followed := make(chan error, 1), make(chan error, 1)
-	go func() { led <- snd.Send(t.Context(), "a", 1, nil) }()
-	require.Eventually(t, func() bool { return db.Stats().WaitCount > 0 }, time.Minute, 10*time.Microsecond)
+	s, faults := openFaulty(t)
+	fault, committing, goOn := pauses()
+	faults.set(when("before COMMIT", 1, fault))
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { followed <- snd.Send(ctx, "b", 1, nil) }()
-	time.Sleep(20 * time.Millisecond) // it waits by then, or the test shows less
-	require.NoError(t, conn.Close())
+	send := func() error { return sendOne(ctx, s) }
+	s.turn <- struct{}{} // which has them wait
+	errs := start(t, s, send, send)
+	<-s.turn
 	<-committing
 	cancel()
-	time.Sleep(5 * time.Millisecond)
 	close(goOn)
-	require.NoError(t, <-led)
-	want := []string{"a"}
-	if <-followed == nil {
-		want = append(want, "b")
-	}
-	assert.Equal(t, want, foreignIDs(t, s, "orders"))
+	require.NoError(t, <-errs[0])
+	require.NoError(t, <-errs[1])
+	holds(t, s, "order-1001", "order-1001")
 }
 
 // TestNewReceiverFails has the commit of a new name fail, which then is not there.
 func TestNewReceiverFails(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
-	send(t, s, "orders", 1)
-	faults.before.Store(when("COMMIT", 1, fails))
+	s, faults := openFaulty(t)
+	faults.set(when("before COMMIT", 1, fails))
 	_, err := s.NewReceiver(t.Context(), "orders", "a")
 	require.ErrorIs(t, err, errInjected)
 	assert.Empty(t, s.Stats().Receivers)
-	r, err := s.NewReceiver(t.Context(), "orders", "a")
-	require.NoError(t, err)
-	require.NoError(t, r.Close())
-	faults.before.Store(when("BEGIN", 1, fails))
-	_, err = s.NewReceiver(t.Context(), "orders", "a") // it has nothing to write
-	require.NoError(t, err)
+	require.NoError(t, newReceiver(t, s, "orders", "a").Close())
+	faults.set(when("before BEGIN", 1, fails))
+	newReceiver(t, s, "orders", "a") // it has nothing to write
 }
 
 // TestForgetFails has the commit of a Forget fail, and then that of a new cursor:
 // what the database has of the old one is not taken for it.
 func TestForgetFails(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s, err := sqlite.New(t.Context(), db)
-	require.NoError(t, err)
+	s, faults := openFaulty(t)
 	sendAs(t, s, "orders", "a", "b")
 	r := newReceiver(t, s, "orders", "name")
 	take(t, r, "a", "b")
 	require.NoError(t, r.Close())
-	faults.before.Store(when("COMMIT", 2, fails))
+	faults.set(when("before COMMIT", 2, fails))
 	require.ErrorIs(t, s.Forget(t.Context(), "orders", "name"), errInjected)
-	_, err = s.NewReceiver(t.Context(), "orders", "name")
+	_, err := s.NewReceiver(t.Context(), "orders", "name")
 	require.ErrorIs(t, err, errInjected)
 	newReceiver(t, s, "orders", "name")
-	require.NoError(t, s.Close())
-	take(t, newReceiver(t, open(t, db), "orders", "name"), "a", "b")
+	take(t, newReceiver(t, reopen(t, s), "orders", "name"), "a", "b")
+}
+
+// TestSweepFails has the transaction fail that deletes what memory has dropped: a
+// later one does.
+func TestSweepFails(t *testing.T) {
+	for _, at := range []string{"before DELETE FROM memstreamer_events", "before DELETE FROM memstreamer_cursors", "before COMMIT"} {
+		t.Run(at, func(t *testing.T) {
+			c := new(clock)
+			s, faults := openFaulty(t, WithClock(c), WithRetention(time.Minute))
+			sendAs(t, s, "orders", "a", "b")
+			require.NoError(t, newReceiver(t, s, "orders", "name").Close())
+			c.add(time.Hour)
+			s.Stats() // which has memory drop them
+			var failed atomic.Bool
+			faults.set(when(at, 1, func() error {
+				failed.Store(true)
+				return errInjected
+			}))
+			snd := newSender(t, s, "orders")
+			for range 3 {
+				_ = snd.Send(t.Context(), "new", 1, nil)
+				c.add(5 * time.Second)
+			}
+			require.True(t, failed.Load())
+			var events, cursors int
+			require.NoError(t, s.db.QueryRow(`SELECT count(*) FROM memstreamer_events WHERE foreign_id != 'new'`).Scan(&events))
+			require.NoError(t, s.db.QueryRow(`SELECT count(*) FROM memstreamer_cursors`).Scan(&cursors))
+			assert.Zero(t, events)
+			assert.Zero(t, cursors)
+		})
+	}
 }
 
 // TestPanicOfAnother has the driver panic in a transaction that calls share: it
 // panics in one of them, and the others fail.
 func TestPanicOfAnother(t *testing.T) {
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
-	conn, err := db.Conn(t.Context()) // which has them wait
-	require.NoError(t, err)
-	snd, err := s.NewSender(t.Context(), "orders")
-	require.NoError(t, err)
-	faults.before.Store(when("COMMIT", 1, func() error { panic("driver") }))
 	const n = 8
-	var panics, failures atomic.Int64
-	var sending sync.WaitGroup
+	s, faults := openFaulty(t)
+	faults.set(when("before COMMIT", 1, panics))
+	panicked := errors.New("it panicked")
+	var sends []func() error
 	for range n {
-		sending.Go(func() {
+		sends = append(sends, func() (err error) {
 			defer func() {
 				if recover() != nil {
-					panics.Add(1)
+					err = panicked
 				}
 			}()
-			if err := snd.Send(t.Context(), "event", 1, nil); err != nil {
-				assert.ErrorContains(t, err, "panicked")
-				failures.Add(1)
-			}
+			return sendOne(t.Context(), s)
 		})
 	}
-	time.Sleep(20 * time.Millisecond) // most of them wait by then
-	require.NoError(t, conn.Close())
-	sending.Wait()
-	assert.EqualValues(t, 1, panics.Load())
-	assert.Len(t, foreignIDs(t, s, "orders"), n-1-int(failures.Load()))
+	s.turn <- struct{}{} // which has them wait
+	errs := start(t, s, sends...)
+	<-s.turn
+	led := 0
+	for _, err := range errs {
+		if err := <-err; err == panicked {
+			led++
+		} else {
+			assert.ErrorContains(t, err, "panicked")
+		}
+	}
+	assert.Equal(t, 1, led)
+	holds(t, s)
 }
 
 // TestPanic has the driver panic, in each statement of a Send.
 func TestPanic(t *testing.T) {
-	for _, statement := range []string{"BEGIN", "INSERT", "COMMIT"} {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, after it: %t", statement, after), func(t *testing.T) {
-				db, faults := openFaulty(t, tempFile(t))
-				s := open(t, db)
-				snd, err := s.NewSender(t.Context(), "orders")
-				require.NoError(t, err)
-				point := &faults.before
-				if after {
-					point = &faults.after
-				}
-				point.Store(when(statement, 1, func() error { panic("driver") }))
-				assert.PanicsWithValue(t, "driver", func() { _ = snd.Send(t.Context(), "event", 1, nil) })
-				var want []string
-				if statement == "COMMIT" && after {
-					want = []string{"event"}
-				}
-				assert.Equal(t, want, foreignIDs(t, s, "orders"))
-			})
-		}
+	for _, at := range []string{"before BEGIN", "after BEGIN", "before INSERT", "after INSERT", "before COMMIT", "after COMMIT"} {
+		t.Run(at, func(t *testing.T) {
+			s, faults := openFaulty(t)
+			faults.set(when(at, 1, panics))
+			assert.PanicsWithValue(t, "driver", func() { _ = sendOne(t.Context(), s) })
+			if at == "after COMMIT" {
+				holds(t, s, "order-1001")
+			} else {
+				holds(t, s)
+			}
+		})
 	}
 }
 
 // TestFullDisk fills the database up to its limit, and raises it.
 func TestFullDisk(t *testing.T) {
-	file := tempFile(t)
-	db := openFile(t, file, 1)
-	s, err := sqlite.New(t.Context(), db)
+	s := open(t, tempDB(t))
+	_, err := s.db.Exec(`PRAGMA max_page_count = 64`)
 	require.NoError(t, err)
-	_, err = db.Exec(`PRAGMA max_page_count = 64`)
-	require.NoError(t, err)
-	snd, err := s.NewSender(t.Context(), "orders")
-	require.NoError(t, err)
+	snd := newSender(t, s, "orders")
 	var want []string
 	large := map[memstreamer.Header]string{"large": strings.Repeat("x", 3000)}
 	for i := 0; ; i++ {
@@ -432,57 +358,39 @@ func TestFullDisk(t *testing.T) {
 	require.ErrorContains(t, snd.Send(t.Context(), "full", 0, large), "full")
 	assert.EqualValues(t, len(want), s.Stats().Topics[0].Retained)
 
-	_, err = db.Exec(`PRAGMA max_page_count = 1000000`)
+	_, err = s.db.Exec(`PRAGMA max_page_count = 1000000`)
 	require.NoError(t, err)
-	assert.Equal(t, want, foreignIDs(t, s, "orders"))
-	require.NoError(t, s.Close())
-	s = open(t, openFile(t, file, 1))
-	require.NoError(t, s.Forget(t.Context(), "orders", "foreign-ids"))
-	assert.Equal(t, want, foreignIDs(t, s, "orders"))
+	holds(t, s, want...)
+	holds(t, reopen(t, s), want...)
 }
 
 // TestDatabaseClosed closes the database under the streamer.
 func TestDatabaseClosed(t *testing.T) {
-	file := tempFile(t)
-	db := openFile(t, file, 1)
-	s := open(t, db)
-	send(t, s, "orders", 2)
-	r, err := s.NewReceiver(t.Context(), "orders", "a")
-	require.NoError(t, err)
-	_, ack, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	snd, err := s.NewSender(t.Context(), "orders")
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
+	s := open(t, tempDB(t))
+	sendAs(t, s, "orders", "a", "b")
+	r := newReceiver(t, s, "orders", "name")
+	_, ack := recv(t, r)
+	require.NoError(t, s.db.Close())
 
-	require.ErrorContains(t, snd.Send(t.Context(), "c", 1, nil), "database is closed")
+	require.ErrorContains(t, sendOne(t.Context(), s), "database is closed")
 	require.ErrorContains(t, ack(), "database is closed")
-	e, _, err := r.Recv(t.Context())
-	require.NoError(t, err, "what is kept is in memory")
-	assert.EqualValues(t, 1, e.ID)
-	_, err = sqlite.New(t.Context(), db)
+	again, _ := recv(t, r)
+	assert.Equal(t, "a", again, "what is kept is in memory")
+	_, err := New(t.Context(), s.db)
 	require.ErrorContains(t, err, "database is closed")
 }
 
 // TestGroupCommit has eight senders share commits that take as long as a disk's.
 func TestGroupCommit(t *testing.T) {
 	const senders, each = 8, 25
-	db, faults := openFaulty(t, tempFile(t))
-	s := open(t, db)
+	s, faults := openFaulty(t)
 	var commits atomic.Int64
-	slow := func(query string) error {
-		if query == "COMMIT" {
-			commits.Add(1)
-			time.Sleep(5 * time.Millisecond)
-		}
+	faults.set(when("before COMMIT", math.MaxInt64, func() error {
+		commits.Add(1)
+		time.Sleep(5 * time.Millisecond)
 		return nil
-	}
-	faults.before.Store(&slow)
-	var sending sync.WaitGroup
-	for range senders {
-		sending.Go(func() { send(t, s, "orders", each) })
-	}
-	sending.Wait()
+	}))
+	sendAtOnce(t, s, senders, senders*each)
 	t.Logf("%d events in %d commits", senders*each, commits.Load())
 	assert.LessOrEqual(t, commits.Load(), int64(senders*each/4))
 }

@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlite
 
 import (
 	"bufio"
@@ -6,21 +6,18 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 var kills = flag.Int("kills", 10, "how often TestKill kills its child")
@@ -29,148 +26,107 @@ var kills = flag.Int("kills", 10, "how often TestKill kills its child")
 // child, to the database's file.
 const killFile = "MEMSTREAMER_KILL_FILE"
 
-func TestMain(m *testing.M) {
-	if file := os.Getenv(killFile); file != "" {
-		killChild(file)
-	}
-	goleak.VerifyTestMain(m)
-}
-
 // killRetention has the child drop events and delete their rows all the time.
 const killRetention = 200 * time.Millisecond
 
-// killClock stands still until the child's names are open: it may take longer than
-// killRetention to open them, and they would then be forgotten as they should.
-type killClock struct {
-	started time.Time
-	open    atomic.Bool
-}
-
-func (c *killClock) Now() time.Time {
-	if c.open.Load() {
-		return time.Now()
-	}
-	return c.started
-}
-
-// TestKill's child has three senders and three names on each of two topics.
-const (
-	killTopics  = 2
-	killSenders = 3
-	killNames   = 3
+// The child has three senders and three names on each of two topics.
+var (
+	killTopics = []string{"topic-0", "topic-1"}
+	killNames  = []string{"name-0", "name-1", "name-2"}
 )
 
-// killChild sends and receives as fast as it can, and writes what it does to
-// stdout: a line before each Send and each Ack, and one once it is confirmed.
+const killSenders = 3
+
+// killChild sends and receives as fast as it can. It writes a line to stdout once
+// it has sent an event, once it has received one, and once it has acked that: what,
+// the topic, the name, the foreign ID and the ID.
 func killChild(file string) {
-	db, err := openDB(file, 4)
-	if err != nil {
-		fmt.Println("failed", err)
-		os.Exit(1)
-	}
-	c := &killClock{started: time.Now()}
-	s, err := sqlite.New(context.Background(), db, sqlite.WithClock(c), sqlite.WithRetention(killRetention))
-	if err != nil {
-		fmt.Println("failed", err)
-		os.Exit(1)
-	}
-	receivers := make(map[string]memstreamer.EventReceiver)
-	for i := range killTopics * killNames {
-		topic, name := fmt.Sprint("topic-", i%killTopics), fmt.Sprint("name-", i/killTopics)
-		if receivers[topic+name], err = s.NewReceiver(context.Background(), topic, name); err != nil {
-			fmt.Println("failed", err)
-			os.Exit(1)
+	ctx := context.Background()
+	check := func(err error) {
+		if err != nil {
+			log.Fatal("the child failed: ", err)
 		}
 	}
-	c.open.Store(true)
-	var mu sync.Mutex
-	say := func(args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		fmt.Println(args...)
-	}
-	for i := range killTopics {
-		topic := fmt.Sprint("topic-", i)
-		for j := range killSenders {
+	db, err := openDB(dsn(file), 4)
+	check(err)
+	// The clock stands still until the names are open: that may take longer than
+	// killRetention, and they would then be forgotten as they should.
+	var ready atomic.Bool
+	started := time.Now()
+	s, err := New(ctx, db, WithRetention(killRetention), WithClock(clockFunc(func() time.Time {
+		if ready.Load() {
+			return time.Now()
+		}
+		return started
+	})))
+	check(err)
+	for _, topic := range killTopics {
+		for _, name := range killNames {
+			r, err := s.NewReceiver(ctx, topic, name)
+			check(err)
 			go func() {
-				say("failed", killSend(s, topic, fmt.Sprint(os.Getpid(), "-", j), say))
+				for {
+					e, ack, err := r.Recv(ctx)
+					check(err)
+					fmt.Println("received", topic, name, e.ForeignID, e.ID)
+					check(ack())
+					fmt.Println("acked", topic, name, e.ForeignID, e.ID)
+				}
 			}()
 		}
-		for j := range killNames {
+	}
+	ready.Store(true)
+	for _, topic := range killTopics {
+		for i := range killSenders {
+			snd, err := s.NewSender(ctx, topic)
+			check(err)
 			go func() {
-				name := fmt.Sprint("name-", j)
-				say("failed", killReceive(receivers[topic+name], topic, name, say))
+				for n := 0; ; n++ {
+					id := fmt.Sprintf("%d-%d-%d", os.Getpid(), i, n)
+					check(snd.Send(ctx, id, n, map[memstreamer.Header]string{"run_id": id}))
+					fmt.Println("sent", topic, "-", id, 0)
+				}
 			}()
 		}
 	}
 	select {}
 }
 
-func killSend(s *sqlite.Streamer, topic, prefix string, say func(...any)) error {
-	snd, err := s.NewSender(context.Background(), topic)
-	if err != nil {
-		return err
-	}
-	for n := 0; ; n++ {
-		id := fmt.Sprint(prefix, "-", n)
-		if err := snd.Send(context.Background(), id, n, map[memstreamer.Header]string{"run_id": id}); err != nil {
-			return err
-		}
-		say("sent", topic, id)
-	}
-}
-
-func killReceive(r memstreamer.EventReceiver, topic, name string, say func(...any)) error {
-	for {
-		e, ack, err := r.Recv(context.Background())
-		if err != nil {
-			return err
-		}
-		say("received", topic, name, e.ForeignID, e.ID)
-		if err := ack(); err != nil {
-			return err
-		}
-		say("acked", topic, name, e.ForeignID, e.ID)
-	}
-}
-
 // TestKill kills a process of six senders and six receivers again and again, and
 // checks what they were told against what a streamer finds afterwards.
 func TestKill(t *testing.T) {
-	file := tempFile(t)
-	sent := make(map[string][]string)            // by topic: confirmed
-	received := make(map[string]map[string]bool) // by topic and name
-	acked := make(map[string]int64)              // the same: the last ID confirmed
-	last := make(map[string]int64)               // the same: the last ID received
-	receive := func(key, foreignID string, id int64) {
-		if received[key] == nil {
-			received[key] = make(map[string]bool)
+	type cursor struct{ topic, name string }
+	sent := make(map[string][]string) // by topic: confirmed
+	received := make(map[cursor]map[string]bool)
+	acked := make(map[cursor]int64) // the last ID confirmed
+	last := make(map[cursor]int64)  // the last ID received, by this streamer
+	for _, topic := range killTopics {
+		for _, name := range killNames {
+			received[cursor{topic, name}] = make(map[string]bool)
 		}
-		received[key][foreignID] = true
-		assert.Greater(t, id, acked[key], "%s received event %d after its ack", key, id)
-		assert.Greater(t, id, last[key], "%s received event %d out of order", key, id)
-		last[key] = id
 	}
+	receive := func(c cursor, foreignID string, id int64) {
+		assert.Greater(t, id, acked[c], "%s received event %d after its ack", c, id)
+		assert.Greater(t, id, last[c], "%s received event %d out of order", c, id)
+		received[c][foreignID] = true
+		last[c] = id
+	}
+	file := tempFile(t)
 	for range *kills {
 		clear(last)
 		killAfter(t, file, time.Duration(100+rand.IntN(200))*time.Millisecond, func(line string) {
-			var topic, name, foreignID string
+			var what, foreignID string
+			var c cursor
 			var id int64
-			switch what, rest, _ := strings.Cut(line, " "); what {
+			_, err := fmt.Sscan(line, &what, &c.topic, &c.name, &foreignID, &id)
+			require.NoError(t, err, line)
+			switch what {
 			case "sent":
-				_, err := fmt.Sscan(rest, &topic, &foreignID)
-				require.NoError(t, err, line)
-				sent[topic] = append(sent[topic], foreignID)
+				sent[c.topic] = append(sent[c.topic], foreignID)
 			case "received":
-				_, err := fmt.Sscan(rest, &topic, &name, &foreignID, &id)
-				require.NoError(t, err, line)
-				receive(topic+" "+name, foreignID, id)
+				receive(c, foreignID, id)
 			case "acked":
-				_, err := fmt.Sscan(rest, &topic, &name, &foreignID, &id)
-				require.NoError(t, err, line)
-				acked[topic+" "+name] = id
-			default:
-				t.Fatal(line)
+				acked[c] = id
 			}
 		})
 	}
@@ -178,37 +134,30 @@ func TestKill(t *testing.T) {
 	// What is left is received here.
 	s := open(t, openFile(t, file, 1))
 	clear(last)
-	for i := range killTopics {
-		topic := fmt.Sprint("topic-", i)
+	for _, topic := range killTopics {
 		require.NotEmpty(t, sent[topic])
-		send(t, s, topic, 1)
-		for j := range killNames {
-			key := topic + " " + fmt.Sprint("name-", j)
-			r, err := s.NewReceiver(t.Context(), topic, fmt.Sprint("name-", j))
-			require.NoError(t, err)
+		sendAs(t, s, topic, "last")
+		for _, name := range killNames {
+			c, r := cursor{topic, name}, newReceiver(t, s, topic, name)
 			for left := 0; ; left++ {
 				e, ack, err := r.Recv(t.Context())
 				require.NoError(t, err)
-				if e.ForeignID == lastOrder {
-					t.Logf("%s: the last of %d confirmed, %d left", key, len(sent[topic]), left)
+				if e.ForeignID == "last" {
+					t.Logf("%s: %d confirmed, %d left", c, len(sent[topic]), left)
 					break
 				}
-				receive(key, e.ForeignID, e.ID)
+				receive(c, e.ForeignID, e.ID)
 				require.NoError(t, ack())
 			}
 			for _, foreignID := range sent[topic] {
-				if !received[key][foreignID] {
-					t.Errorf("%s never received %s", key, foreignID)
-				}
+				assert.True(t, received[c][foreignID], "%s never received %s", c, foreignID)
 			}
 		}
 	}
 }
 
-// lastOrder is the foreign ID that send gives to its events.
-const lastOrder = "order-1001"
-
-// killAfter runs the child, kills it after d, and hands its lines to read.
+// killAfter runs the child, kills it d after its first line, and hands its lines to
+// read.
 func killAfter(t *testing.T, file string, d time.Duration, read func(line string)) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), killFile+"="+file)
@@ -216,7 +165,6 @@ func killAfter(t *testing.T, file string, d time.Duration, read func(line string
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	// Before its first line it is starting.
 	lines := bufio.NewReader(out)
 	for first := true; ; first = false {
 		line, err := lines.ReadString('\n')
@@ -227,7 +175,7 @@ func killAfter(t *testing.T, file string, d time.Duration, read func(line string
 		if first {
 			time.AfterFunc(d, func() { _ = cmd.Process.Kill() })
 		}
-		read(strings.TrimSpace(line))
+		read(line)
 	}
 	var exit *exec.ExitError
 	require.ErrorAs(t, cmd.Wait(), &exit)
