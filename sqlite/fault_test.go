@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -390,7 +391,15 @@ func TestGroupCommit(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 		return nil
 	}))
-	sendAtOnce(t, s, senders, senders*each)
+	var sending sync.WaitGroup
+	for range senders {
+		sending.Go(func() {
+			for range each {
+				assert.NoError(t, sendOne(t.Context(), s))
+			}
+		})
+	}
+	sending.Wait()
 	t.Logf("%d events in %d commits", senders*each, commits.Load())
 	assert.LessOrEqual(t, commits.Load(), int64(senders*each/4))
 }

@@ -67,43 +67,34 @@ func Run(t *testing.T, driver string, dsn func(file string) string) {
 
 // restart sends what is hard to store, and receives it from the next streamer.
 func restart(t *testing.T, open func() *sqlite.Streamer) {
-	const topic = "a zero \x00, and no UTF-8 \xff"
-	headers := map[memstreamer.Header]string{"bytes": "\xff\x00", "quote": `"`, "run_id": "1"}
-	plain := map[memstreamer.Header]string{"run_id": "1", "zero": "\x00"}
+	const hard = "a zero \x00, and no UTF-8 \xff"
+	events := []memstreamer.Event{
+		{ID: 1, ForeignID: hard, Type: -1, Headers: map[memstreamer.Header]string{"bytes": "\xff\x00", "quote": `"`, "run_id": "1"}},
+		{ID: 2, ForeignID: "plain", Type: 1, Headers: map[memstreamer.Header]string{"run_id": "1", "zero": "\x00"}},
+		{ID: 3},
+	}
 	s := open()
-	snd, err := s.NewSender(t.Context(), topic)
-	require.NoError(t, err)
-	require.NoError(t, snd.Send(t.Context(), topic, -1, headers))
-	require.NoError(t, snd.Send(t.Context(), "plain", 1, plain))
-	require.NoError(t, snd.Send(t.Context(), "", 0, nil))
-	r, err := s.NewReceiver(t.Context(), topic, topic)
-	require.NoError(t, err)
-	_, ack, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, ack())
-	_, err = s.NewReceiver(t.Context(), topic, "new")
-	require.NoError(t, err)
-	require.NoError(t, s.Close())
-
-	s = open()
-	receive := func(name string) (events []memstreamer.Event) {
-		r, err := s.NewReceiver(t.Context(), topic, name)
+	receive := func(name string, want ...memstreamer.Event) {
+		r, err := s.NewReceiver(t.Context(), hard, name)
 		require.NoError(t, err)
-		for {
+		for _, w := range want {
 			e, ack, err := r.Recv(t.Context())
 			require.NoError(t, err)
 			require.NoError(t, ack())
-			events = append(events, memstreamer.Event{ID: e.ID, ForeignID: e.ForeignID, Type: e.Type, Headers: e.Headers})
-			if e.ID == 3 {
-				return events
-			}
+			w.CreatedAt = e.CreatedAt
+			assert.Equal(t, w, *e)
 		}
 	}
-	want := []memstreamer.Event{
-		{ID: 1, ForeignID: topic, Type: -1, Headers: headers},
-		{ID: 2, ForeignID: "plain", Type: 1, Headers: plain},
-		{ID: 3},
+	snd, err := s.NewSender(t.Context(), hard)
+	require.NoError(t, err)
+	for _, e := range events {
+		require.NoError(t, snd.Send(t.Context(), e.ForeignID, e.Type, e.Headers))
 	}
-	assert.Equal(t, want, receive("new"))
-	assert.Equal(t, want[1:], receive(topic))
+	receive(hard, events[0])
+	receive("new")
+	require.NoError(t, s.Close())
+
+	s = open()
+	receive(hard, events[1:]...)
+	receive("new", events...)
 }
