@@ -265,7 +265,7 @@ func (s *Streamer) executeAll(conn *sql.Conn, ops []*op) error {
 	return errors.Join(events.flush(conn), cursors.flush(conn))
 }
 
-// rows gathers what follows each other and is alike for one statement: preparing
+// rows gathers what follows each other and is alike for one statement: compiling
 // one takes most of the time.
 type rows struct {
 	query string
