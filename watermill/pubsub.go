@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -49,13 +50,10 @@ type PubSub struct {
 
 	running context.Context // ends when Close is called
 	stop    context.CancelFunc
+	closed  atomic.Bool // true when Close returns
 
 	mu            sync.Mutex     // orders begin and stop
 	subscriptions sync.WaitGroup // and calls that open one
-
-	// publishing is held, for reading, by Publish.
-	publishing sync.RWMutex
-	closed     bool
 }
 
 var (
@@ -96,9 +94,7 @@ func NewPubSub(streamer memstreamer.EventStreamer, config Config, logger watermi
 // own. It does not wait for subscribers. On an error it names the message that
 // was not appended; those before it were, and those after it were not.
 func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
-	p.publishing.RLock()
-	defer p.publishing.RUnlock()
-	if p.closed {
+	if p.closed.Load() {
 		return ErrClosed
 	}
 	if len(messages) == 0 {
@@ -135,58 +131,65 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 // handled, up to [Config.CloseTimeout], and closes the channel. It also ends when
 // the streamer is closed and nothing is being handled.
 func (p *PubSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	if err := p.begin(); err != nil {
+	var s *subscription
+	err := p.begin("Subscribe", topic, func() (err error) {
+		if s, err = p.open(ctx, topic); err == nil {
+			p.subscriptions.Go(s.run)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	s, err := p.open(ctx, topic)
-	if err != nil {
-		p.subscriptions.Done()
-		return nil, fmt.Errorf("memwatermill: Subscribe: %w", err)
-	}
-	go func() {
-		defer p.subscriptions.Done()
-		s.run()
-	}()
 	return s.out, nil
-}
-
-// begin adds a subscription, for which Close waits until its Done.
-func (p *PubSub) begin() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.running.Err() != nil {
-		return ErrClosed
-	}
-	p.subscriptions.Add(1)
-	return nil
 }
 
 // SubscribeInitialize makes the cursor of the consumer group on topic, if it has
 // none yet. Messages that are published from then on wait for the group also
 // with [Config.StreamFromLatest]. Without a group it does nothing.
 func (p *PubSub) SubscribeInitialize(topic string) error {
-	if err := p.begin(); err != nil {
-		return err
+	return p.begin("SubscribeInitialize", topic, func() error {
+		if p.config.ConsumerGroup == "" {
+			return nil
+		}
+		r, err := p.streamer.NewReceiver(p.running, topic, p.config.ConsumerGroup, p.config.start)
+		if err != nil {
+			return err
+		}
+		return r.Close()
+	})
+}
+
+// begin calls open, for which Close waits, and returns its error with the name of
+// the method, or ErrClosed if p is closed meanwhile.
+func (p *PubSub) begin(method, topic string, open func() error) error {
+	p.mu.Lock()
+	if p.running.Err() != nil {
+		p.mu.Unlock()
+		return ErrClosed
 	}
+	p.subscriptions.Add(1)
+	p.mu.Unlock()
 	defer p.subscriptions.Done()
-	if p.config.ConsumerGroup == "" {
+	err := refuseLane(topic)
+	if err == nil {
+		err = open()
+	}
+	switch {
+	case err == nil:
 		return nil
+	case p.running.Err() != nil:
+		return ErrClosed
 	}
-	if err := refuseLane(topic); err != nil {
-		return fmt.Errorf("memwatermill: SubscribeInitialize: %w", err)
-	}
-	r, err := p.streamer.NewReceiver(p.running, topic, p.config.ConsumerGroup, p.config.start)
-	if err != nil {
-		return fmt.Errorf("memwatermill: SubscribeInitialize: %w", err)
-	}
-	return r.Close()
+	return fmt.Errorf("memwatermill: %s: %w", method, err)
 }
 
 // Close delivers nothing more, waits up to [Config.CloseTimeout] until the
 // messages that are being handled are acked or nacked, and closes the channels
 // of all subscriptions. What was not acked by then is delivered to the next
 // subscriber of its group. Publish goes on to work while Close waits, since a
-// handler may need it to finish. The streamer stays open.
+// handler may need it to finish; Close waits for no Publish. The streamer stays
+// open.
 //
 // It may be called again, and returns nil. A handler must not call it: it would
 // wait for itself.
@@ -195,9 +198,6 @@ func (p *PubSub) Close() error {
 	p.stop()
 	p.mu.Unlock()
 	p.subscriptions.Wait()
-
-	p.publishing.Lock()
-	defer p.publishing.Unlock()
-	p.closed = true
+	p.closed.Store(true)
 	return nil
 }

@@ -97,6 +97,61 @@ func TestSubscribeRefuses(t *testing.T) {
 	require.ErrorIs(t, p.Publish(topic), memwatermill.ErrClosed)
 }
 
+// TestCloseDoesNotWaitForPublish has a streamer that does not answer a Send.
+func TestCloseDoesNotWaitForPublish(t *testing.T) {
+	sending, answer := make(chan struct{}), make(chan struct{})
+	p, err := memwatermill.NewPubSub(&wrapped{
+		EventStreamer: memstreamer.New(),
+		send: func(send func() error) error {
+			close(sending)
+			<-answer
+			return send()
+		},
+	}, memwatermill.Config{}, nil)
+	require.NoError(t, err)
+	published, closed := make(chan error), make(chan error, 1)
+	go func() { published <- p.Publish(topic, texts("a")...) }()
+	<-sending
+	go func() { closed <- p.Close() }()
+	select {
+	case err := <-closed:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		t.Error("Close has not returned")
+	}
+	close(answer)
+	require.NoError(t, <-published)
+}
+
+// TestCloseEndsSubscribe has a streamer that does not answer a NewReceiver.
+func TestCloseEndsSubscribe(t *testing.T) {
+	for _, group := range []string{"", "billing"} {
+		streamer := &unanswering{EventStreamer: memstreamer.New(), asked: make(chan struct{})}
+		p, err := memwatermill.NewPubSub(streamer, memwatermill.Config{ConsumerGroup: group}, nil)
+		require.NoError(t, err)
+		subscribed := make(chan error, 1)
+		go func() {
+			_, err := p.Subscribe(t.Context(), topic)
+			subscribed <- err
+		}()
+		<-streamer.asked
+		require.NoError(t, p.Close())
+		require.Equal(t, memwatermill.ErrClosed, <-subscribed)
+	}
+}
+
+// unanswering is a streamer whose NewReceiver waits for the end of its context.
+type unanswering struct {
+	memstreamer.EventStreamer
+	asked chan struct{}
+}
+
+func (u *unanswering) NewReceiver(ctx context.Context, _, _ string, _ ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	close(u.asked)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func TestLanesAreRefusedAsTopics(t *testing.T) {
 	p := newPubSub(t, memwatermill.Config{ConsumerGroup: "billing", Lanes: 8})
 	for _, lane := range []string{"orders#billing#3/8", "orders#billing#16/16", "orders#1/2#billing#8/10", "#1/1"} {

@@ -29,9 +29,6 @@ type subscription struct {
 
 // open returns a subscription that has everything it needs to run.
 func (p *PubSub) open(ctx context.Context, topic string) (_ *subscription, err error) {
-	if err := refuseLane(topic); err != nil {
-		return nil, err
-	}
 	s := &subscription{
 		config: p.config,
 		logger: p.logger.With(watermill.LogFields{"topic": topic}),
