@@ -504,7 +504,8 @@ func streamerFails(w *world) {
 	eachKind(func(config memwatermill.Config, topic string) {
 		config.LaneKey = func(*message.Message) string { return "same" }
 		w.beneath = flaky(w.memory)
-		messages := w.subscribe(w.pubSub(config), topic)
+		p := w.pubSub(config)
+		messages := w.subscribe(p, topic)
 		w.beneath = nil
 		for i := range 20 {
 			uuid := fmt.Sprint(i)
@@ -512,6 +513,17 @@ func streamerFails(w *world) {
 			next(messages, uuid).Ack()
 		}
 		none(messages)
+
+		w.publish(topic, texts("last")...)
+		last := next(messages, "last")
+		closed := make(chan error, 1)
+		go func() { closed <- p.Close() }()
+		now()
+		last.Ack() // in time
+		must(<-closed)
+		if config.ConsumerGroup != "" {
+			none(w.subscribe(w.pubSub(config), topic))
+		}
 	})
 }
 

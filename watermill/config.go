@@ -46,7 +46,7 @@ type Config struct {
 	// doubles with each Nack in a row, up to MaxNackDelay, and starts anew after
 	// an Ack. The lane waits meanwhile. The defaults are 100 ms and 10 s; a
 	// negative NackDelay is no pause at all. A streamer that fails is asked again
-	// after the same pauses.
+	// after the same pauses, and not before 100 ms.
 	NackDelay    time.Duration
 	MaxNackDelay time.Duration
 

@@ -181,6 +181,6 @@ func (s *subscription) dealNext(l *lane, inbox receiver, lanes []sender) bool {
 	lane := lanes[laneOf(s.config.LaneKey(m), len(lanes))]
 	// Encoded again, an event of an engine's has no topic header to follow.
 	moved := encode(m)
-	return s.retry(l, "Cannot send a message to its lane", func() error { return moved.send(s.grace, lane) }) &&
+	return s.retry(s.running, l, "Cannot send a message to its lane", func() error { return moved.send(s.grace, lane) }) &&
 		s.commit(l, ack)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -150,6 +151,29 @@ func (u *unanswering) NewReceiver(ctx context.Context, _, _ string, _ ...memstre
 	close(u.asked)
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// TestFailingStreamerIsNotPressed has a streamer fail, and no pause after a Nack.
+func TestFailingStreamerIsNotPressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		p, err := memwatermill.NewPubSub(&wrapped{
+			EventStreamer: memstreamer.New(),
+			recv: func(recv func() (*memstreamer.Event, memstreamer.Ack, error)) (*memstreamer.Event, memstreamer.Ack, error) {
+				if calls++; calls > 100 {
+					return recv() // which waits
+				}
+				return nil, nil, errFlaky
+			},
+		}, memwatermill.Config{NackDelay: -1}, nil)
+		require.NoError(t, err)
+		_, err = p.Subscribe(t.Context(), topic)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 11, calls)
+		require.NoError(t, p.Close())
+	})
 }
 
 func TestLanesAreRefusedAsTopics(t *testing.T) {

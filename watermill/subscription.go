@@ -205,7 +205,7 @@ func (s *subscription) next(l *lane, r receiver, mine func(*message.Message) boo
 	if mine(m) {
 		switch s.deliver(m) {
 		case nacked:
-			return s.pause(l, "Message nacked", watermill.LogFields{"message_uuid": m.UUID})
+			return s.pause(s.running, l, 0, "Message nacked", watermill.LogFields{"message_uuid": m.UUID})
 		case abandoned:
 			return false
 		}
@@ -214,7 +214,7 @@ func (s *subscription) next(l *lane, r receiver, mine func(*message.Message) boo
 }
 
 func (s *subscription) receive(l *lane, r receiver) (e *event, ack ack, ok bool) {
-	ok = s.retry(l, "Cannot receive a message", func() (err error) {
+	ok = s.retry(s.running, l, "Cannot receive a message", func() (err error) {
 		e, ack, err = r.Recv(s.running)
 		return err
 	})
@@ -222,31 +222,35 @@ func (s *subscription) receive(l *lane, r receiver) (e *event, ack ack, ok bool)
 }
 
 // commit acks. Where that fails it may have taken effect, and it can be repeated:
-// to receive instead would be to deliver again.
+// to receive instead would be to deliver again. So it is part of the handling for
+// which the end of a subscription waits.
 func (s *subscription) commit(l *lane, ack ack) bool {
-	ok := s.retry(l, "Cannot ack a message", ack)
+	ok := s.retry(s.grace, l, "Cannot ack a message", ack)
 	if ok {
 		l.failures = 0
 	}
 	return ok
 }
 
+// retryDelay is the least pause after an error of the streamer's.
+const retryDelay = 100 * time.Millisecond
+
 // retry calls f, with pauses between, until it succeeds, and reports whether it
-// has before the end.
-func (s *subscription) retry(l *lane, what string, f func() error) bool {
+// has before the end of ctx.
+func (s *subscription) retry(ctx context.Context, l *lane, what string, f func() error) bool {
 	for {
 		err := f()
 		switch {
 		case err == nil:
 			return true
-		case s.running.Err() != nil:
+		case ctx.Err() != nil:
 			return false
 		case errors.Is(err, memstreamer.ErrClosed):
 			s.logger.Info("The streamer was closed", nil)
 			return false
 		}
 		s.logger.Error(what, err, nil)
-		if !s.pause(l, what, nil) {
+		if !s.pause(ctx, l, retryDelay, what, nil) {
 			return false
 		}
 	}
@@ -282,17 +286,18 @@ func (s *subscription) deliver(m *message.Message) outcome {
 	}
 }
 
-// pause waits before another attempt, and reports whether there is to be one.
-func (s *subscription) pause(l *lane, why string, fields watermill.LogFields) bool {
+// pause waits before another attempt, for at least that long, and reports whether
+// there is to be one.
+func (s *subscription) pause(ctx context.Context, l *lane, atLeast time.Duration, why string, fields watermill.LogFields) bool {
 	l.failures++
-	delay := s.config.delay(l.failures)
+	delay := max(s.config.delay(l.failures), atLeast)
 	s.logger.Debug(why, fields.Add(watermill.LogFields{"failures": l.failures, "delay": delay}))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-s.running.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
