@@ -2,8 +2,8 @@ package memwatermill_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,32 +14,33 @@ import (
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
 )
 
-// pubSub is what the checks see of a PubSub, so that a fault can be in between.
+type config = memwatermill.Config
+
+const topic = "orders"
+
+// pubSub is what the tests see of a PubSub, so that a fault can be in between.
 type pubSub interface {
 	message.Publisher
 	message.Subscriber
 	message.SubscribeInitializer
 }
 
-// world is what a check runs in: a bubble of synctest, in which time passes only
+// world is what a test runs in: a bubble of synctest, in which time passes only
 // while everything waits, with one streamer in memory.
 type world struct {
+	ctx    context.Context // ends after the test
 	memory *memstreamer.StreamConstructor
-	// beneath, unless nil, is between memory and every PubSub. A fault's is too.
+	// beneath, unless nil, is between memory and every PubSub.
 	beneath memstreamer.EventStreamer
-	fault   fault
+	opened  []pubSub
 
-	ctx  context.Context // ends after the check
-	open []pubSub
+	// A fault sets one of these.
+	configures func(*config)
+	wraps      func(memstreamer.EventStreamer) memstreamer.EventStreamer
+	covers     func(*world, *memwatermill.PubSub) pubSub
 }
 
-// check is one thing that the adapter promises. It fails by a panic with a
-// failure.
-type check struct {
-	name string
-	run  func(w *world)
-}
-
+// failure is what a test panics with where it fails.
 type failure struct{ error }
 
 func failf(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
@@ -50,16 +51,27 @@ func must(err error) {
 	}
 }
 
-// try returns the error of a check that fails.
-func (c check) try(t *testing.T, f fault) (err error) {
+// refused fails if there is no error that says that.
+func refused(err error, says string) {
+	if err == nil || !strings.Contains(err.Error(), says) {
+		failf("the error is %v, and not %q", err, says)
+	}
+}
+
+func inWorld(t *testing.T, test func(*world)) {
+	if err := try(t, test); err != nil {
+		t.Error(err)
+	}
+}
+
+// try runs test in a world, and returns its failure.
+func try(t *testing.T, test func(*world)) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &world{memory: memstreamer.New(), fault: f, ctx: ctx}
+		w := &world{ctx: ctx, memory: memstreamer.New()}
 		defer func() {
 			cancel()
-			for _, p := range w.open {
-				_ = p.Close()
-			}
+			w.close()
 			failed := recover()
 			if f, ok := failed.(failure); ok {
 				err = f
@@ -67,59 +79,78 @@ func (c check) try(t *testing.T, f fault) (err error) {
 				panic(failed)
 			}
 		}()
-		c.run(w)
+		test(w)
 	})
 	return err
 }
 
-// pubSub opens a PubSub, with a fault where w has one.
-func (w *world) pubSub(config memwatermill.Config) pubSub {
+// pubSub opens a PubSub, with the fault that w may have.
+func (w *world) pubSub(c config) pubSub {
 	var streamer memstreamer.EventStreamer = w.memory
 	if w.beneath != nil {
 		streamer = w.beneath
 	}
-	if w.fault.streamer != nil {
-		streamer = w.fault.streamer(streamer)
+	if w.wraps != nil {
+		streamer = w.wraps(streamer)
 	}
-	if w.fault.config != nil {
-		w.fault.config(&config)
+	if w.configures != nil {
+		w.configures(&c)
 	}
-	opened, err := memwatermill.NewPubSub(streamer, config, nil)
+	opened, err := memwatermill.NewPubSub(streamer, c, nil)
 	must(err)
 	p := pubSub(opened)
-	if w.fault.pubSub != nil {
-		p = w.fault.pubSub(w, opened)
+	if w.covers != nil {
+		p = w.covers(w, opened)
 	}
-	w.open = append(w.open, p)
+	w.opened = append(w.opened, p)
 	return p
 }
 
-func (w *world) publish(topic string, messages ...*message.Message) {
-	must(w.pubSub(memwatermill.Config{}).Publish(topic, messages...))
-}
-
-// texts returns messages whose UUID and payload are each of texts.
-func texts(texts ...string) []*message.Message {
-	messages := make([]*message.Message, len(texts))
-	for i, text := range texts {
-		messages[i] = message.NewMessage(text, message.Payload(text))
+func (w *world) close() {
+	for _, p := range w.opened {
+		_ = p.Close()
 	}
-	return messages
 }
 
-func (w *world) subscribe(p pubSub, topic string) <-chan *message.Message {
+// eachKind runs f for the ways to subscribe, each with a topic of its own.
+func eachKind(f func(c config, topic string)) {
+	for _, lanes := range []int{1, 4} {
+		f(config{Lanes: lanes}, fmt.Sprint("alone-", lanes))
+	}
+	eachGroup(f)
+}
+
+func eachGroup(f func(c config, topic string)) {
+	for _, lanes := range []int{1, 4} {
+		f(config{ConsumerGroup: "billing", Lanes: lanes}, fmt.Sprint("billing-", lanes))
+	}
+}
+
+func sameKey(*message.Message) string { return "same" }
+
+// publish publishes messages whose UUID and payload are each of texts.
+func (w *world) publish(topic string, texts ...string) {
+	for _, text := range texts {
+		must(w.pubSub(config{}).Publish(topic, message.NewMessage(text, message.Payload(text))))
+	}
+}
+
+func (w *world) subscribe(p pubSub, topic string) inbox {
 	messages, err := p.Subscribe(w.ctx, topic)
 	must(err)
 	return messages
 }
 
-// long is longer than any delay or timeout of a check.
-const long = 24 * time.Hour
+// inbox is what Subscribe returns.
+type inbox <-chan *message.Message
+
+// forever is longer than any delay or timeout of a test.
+const forever = 24 * time.Hour
 
 // next waits for a message, which must have that UUID.
-func next(messages <-chan *message.Message, uuid string) *message.Message {
+func (in inbox) next(uuid string) *message.Message {
 	select {
-	case m, ok := <-messages:
+	case m, ok := <-in:
 		if !ok {
 			failf("the channel was closed before message %q came", uuid)
 		}
@@ -127,31 +158,31 @@ func next(messages <-chan *message.Message, uuid string) *message.Message {
 			failf("message %q came, and not %q", m.UUID, uuid)
 		}
 		return m
-	case <-time.After(long):
+	case <-time.After(forever):
 		failf("message %q did not come", uuid)
 	}
 	return nil
 }
 
 // none waits, and no message must come.
-func none(messages <-chan *message.Message) {
+func (in inbox) none() {
 	select {
-	case m, ok := <-messages:
+	case m, ok := <-in:
 		if ok {
 			failf("message %q came, and none should", m.UUID)
 		}
-	case <-time.After(long):
+	case <-time.After(forever):
 	}
 }
 
 // ended waits until the channel is closed, with no message before.
-func ended(messages <-chan *message.Message) {
+func (in inbox) ended() {
 	select {
-	case m, ok := <-messages:
+	case m, ok := <-in:
 		if ok {
 			failf("message %q came after the end", m.UUID)
 		}
-	case <-time.After(long):
+	case <-time.After(forever):
 		failf("the channel is not closed")
 	}
 }
@@ -159,18 +190,20 @@ func ended(messages <-chan *message.Message) {
 // now waits until all that can happen without time passing has happened.
 func now() { synctest.Wait() }
 
-// during runs f, which must return within d.
-func during(what string, d time.Duration, f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(d):
-		failf("%s has not returned after %v", what, d)
-	}
+// start calls f, and returns the channel that gets its error.
+func start(f func() error) <-chan error {
+	returned := make(chan error, 1)
+	go func() { returned <- f() }()
+	return returned
 }
 
-func isDone(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+// returns waits for the error of a call, which must return.
+func returns(call string, returned <-chan error) error {
+	select {
+	case err := <-returned:
+		return err
+	case <-time.After(forever):
+		failf("%s has not returned", call)
+	}
+	return nil
+}

@@ -18,11 +18,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// backends are the streamers that outlive a process. Each opens one on the files
-// in dir, and returns what closes it.
-var backends = map[string]func(t *testing.T, dir string) (memstreamer.EventStreamer, func()){
-	"sqlite":    openSQLite,
-	"jetstream": openJetStream,
+// opener opens a streamer on the same files each time, and returns what closes it.
+type opener func(t *testing.T) (s memstreamer.EventStreamer, stop func())
+
+// eachBackend runs test for the streamers that outlive a process.
+func eachBackend(t *testing.T, test func(t *testing.T, open opener)) {
+	for name, open := range map[string]func(t *testing.T, dir string) (memstreamer.EventStreamer, func()){
+		"sqlite":    openSQLite,
+		"jetstream": openJetStream,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			test(t, func(t *testing.T) (memstreamer.EventStreamer, func()) { return open(t, dir) })
+		})
+	}
 }
 
 func openSQLite(t *testing.T, dir string) (memstreamer.EventStreamer, func()) {
@@ -46,14 +55,5 @@ func openJetStream(t *testing.T, dir string) (memstreamer.EventStreamer, func())
 	return s, func() {
 		require.NoError(t, s.Close())
 		require.NoError(t, stop())
-	}
-}
-
-func eachBackend(t *testing.T, test func(t *testing.T, open func(t *testing.T) (memstreamer.EventStreamer, func()))) {
-	for name, open := range backends {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			test(t, func(t *testing.T) (memstreamer.EventStreamer, func()) { return open(t, dir) })
-		})
 	}
 }

@@ -24,79 +24,62 @@ import (
 //
 // With short it sends a hundred messages where it would send thousands.
 func Run(t *testing.T, short bool, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
-	each(t, newStreamer, func(t *testing.T, v variant) {
-		v.features.ForceShort = short
-		tests.TestPubSub(t, v.features, v.newPubSub, v.newGroupPubSub)
+	each(t, newStreamer, func(t *testing.T, features tests.Features, open tests.PubSubConstructor, openGroup tests.ConsumerGroupPubSubConstructor) {
+		features.ForceShort = short
+		tests.TestPubSub(t, features, open, openGroup)
 
-		atLeastOnce := func(name string, test func(*testing.T, tests.TestContext, tests.PubSubConstructor)) {
+		features.ExactlyOnceDelivery = false
+		for name, test := range map[string]func(*testing.T, tests.TestContext, tests.PubSubConstructor){
+			"TestContinueAfterSubscribeClose": tests.TestContinueAfterSubscribeClose,
+			"TestConcurrentClose":             tests.TestConcurrentClose,
+		} {
 			t.Run(name+"/AtLeastOnce", func(t *testing.T) {
 				t.Parallel()
-				features := v.features
-				features.ExactlyOnceDelivery = false
-				test(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, v.newPubSub)
+				test(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, open)
 			})
 		}
-		atLeastOnce("TestContinueAfterSubscribeClose", tests.TestContinueAfterSubscribeClose)
-		atLeastOnce("TestConcurrentClose", tests.TestConcurrentClose)
 	})
 }
 
 // RunStress runs their stress suite: the universal suite ten times at once, or as
 // often as the environment variable STRESS_TEST_COUNT says.
 func RunStress(t *testing.T, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
-	each(t, newStreamer, func(t *testing.T, v variant) {
-		tests.TestPubSubStressTest(t, v.features, v.newPubSub, v.newGroupPubSub)
-	})
+	each(t, newStreamer, tests.TestPubSubStressTest)
 }
 
-// variant is one way to configure the Pub/Sub.
-type variant struct {
-	streamer memstreamer.EventStreamer
-	group    string
-	lanes    int
-	features tests.Features
-}
-
-func each(t *testing.T, newStreamer func(t *testing.T) memstreamer.EventStreamer, run func(*testing.T, variant)) {
-	for _, group := range []string{"group", ""} {
+// each calls run with what its suites take, for each way to configure the Pub/Sub.
+func each(
+	t *testing.T,
+	newStreamer func(t *testing.T) memstreamer.EventStreamer,
+	run func(*testing.T, tests.Features, tests.PubSubConstructor, tests.ConsumerGroupPubSubConstructor),
+) {
+	for _, group := range []string{"", "group"} {
 		for _, lanes := range []int{1, 8} {
-			name := "WithGroup"
-			if group == "" {
-				name = "WithoutGroup"
-			}
+			name := map[string]string{"": "WithoutGroup", "group": "WithGroup"}[group]
 			t.Run(fmt.Sprintf("%s/Lanes%d", name, lanes), func(t *testing.T) {
-				run(t, variant{
-					streamer: newStreamer(t),
-					group:    group,
-					lanes:    lanes,
-					features: tests.Features{
-						ConsumerGroups:                   group != "",
-						ExactlyOnceDelivery:              true,
-						GuaranteedOrder:                  true,
-						Persistent:                       true,
-						RequireSingleInstance:            group == "", // several would get a copy each
-						NewSubscriberReceivesOldMessages: group == "",
-					},
-				})
+				streamer := newStreamer(t)
+				// Two at a time, since the suite closes a publisher whose subscriber it goes
+				// on to use.
+				openGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+					return open(t, streamer, group, lanes), open(t, streamer, group, lanes)
+				}
+				run(t, tests.Features{
+					ConsumerGroups:                   group != "",
+					ExactlyOnceDelivery:              true,
+					GuaranteedOrder:                  true,
+					Persistent:                       true,
+					RequireSingleInstance:            group == "", // several would get a copy each
+					NewSubscriberReceivesOldMessages: group == "",
+				}, func(t *testing.T) (message.Publisher, message.Subscriber) { return openGroup(t, group) }, openGroup)
 			})
 		}
 	}
 }
 
-func (v variant) newPubSub(t *testing.T) (message.Publisher, message.Subscriber) {
-	return v.newGroupPubSub(t, v.group)
-}
-
-// newGroupPubSub makes two, since the suite closes a publisher whose subscriber
-// it goes on to use.
-func (v variant) newGroupPubSub(t *testing.T, group string) (message.Publisher, message.Subscriber) {
-	return v.open(t, group), v.open(t, group)
-}
-
-func (v variant) open(t *testing.T, group string) *memwatermill.PubSub {
-	pubSub, err := memwatermill.NewPubSub(v.streamer, memwatermill.Config{
+func open(t *testing.T, streamer memstreamer.EventStreamer, group string, lanes int) *memwatermill.PubSub {
+	pubSub, err := memwatermill.NewPubSub(streamer, memwatermill.Config{
 		ConsumerGroup: group,
-		Lanes:         v.lanes,
+		Lanes:         lanes,
 		// The suite tells by its payload which messages are to be in order.
 		LaneKey: func(m *message.Message) string { return string(m.Payload) },
 		// It nacks a message a hundred times, and closes with some un-acked.

@@ -1,0 +1,174 @@
+package memwatermill_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
+	memwatermill "github.com/memstreamer/memstreamer/watermill"
+)
+
+func contextEndsSubscription(w *world) {
+	eachKind(func(c config, topic string) {
+		p := w.pubSub(c)
+		ctx, cancel := context.WithCancel(w.ctx)
+		w.publish(topic, "a", "b")
+		messages, err := p.Subscribe(ctx, topic)
+		must(err)
+		first := <-messages
+		cancel()
+		done(first)
+		time.Sleep(time.Second)
+		first.Ack() // in time
+		inbox(messages).ended()
+		if c.ConsumerGroup != "" {
+			other := map[string]string{"a": "b", "b": "a"}[first.UUID]
+			again := w.subscribe(p, topic)
+			again.next(other).Ack()
+			again.none()
+		}
+	})
+}
+
+func closeWaits(w *world) {
+	eachKind(func(c config, topic string) {
+		p := w.pubSub(c)
+		w.publish(topic, "a")
+		m := w.subscribe(p, topic).next("a")
+		closed := start(p.Close)
+		select {
+		case <-closed:
+			failf("Close did not wait for the message in flight")
+		case <-time.After(time.Second):
+		}
+		if m.Context().Err() != nil {
+			failf("the message's context is done while Close waits for it")
+		}
+		if _, err := p.Subscribe(w.ctx, topic); !errors.Is(err, memwatermill.ErrClosed) {
+			failf("Subscribe returned the error %v during Close", err)
+		}
+		if err := p.Publish("results", m.Copy()); err != nil {
+			failf("Publish during Close: %v", err)
+		}
+		m.Ack()
+		must(<-closed)
+		if err := p.Publish("results", m.Copy()); !errors.Is(err, memwatermill.ErrClosed) {
+			failf("Publish returned the error %v after Close", err)
+		}
+		if c.ConsumerGroup != "" {
+			w.subscribe(w.pubSub(c), topic).none()
+		}
+	})
+}
+
+func closeGivesUp(w *world) {
+	eachKind(func(c config, topic string) {
+		c.CloseTimeout = time.Minute
+		p := w.pubSub(c)
+		w.publish(topic, "a")
+		in := w.subscribe(p, topic)
+		m := in.next("a")
+		started := time.Now()
+		must(returns("Close", start(p.Close)))
+		if waited := time.Since(started); waited != c.CloseTimeout {
+			failf("Close waited for %v, not %v", waited, c.CloseTimeout)
+		}
+		done(m)
+		in.ended()
+	})
+}
+
+func closeLeavesNothing(w *world) {
+	before := goleak.IgnoreCurrent()
+	eachKind(func(c config, topic string) {
+		p := w.pubSub(c)
+		w.publish(topic, "acked", "nacked")
+		in := w.subscribe(p, topic)
+		w.subscribe(p, "nothing there")
+		for range 2 {
+			if m := <-in; m.UUID == "acked" {
+				m.Ack()
+			} else {
+				m.Nack()
+			}
+			now()
+		}
+		must(p.Close())
+		must(p.Close())
+		in.ended()
+		if err := goleak.Find(before); err != nil {
+			failf("after Close: %v", err)
+		}
+	})
+}
+
+var errFlaky = errors.New("the streamer's own error")
+
+// flaky returns memory, of which two in three calls of Send, Recv and Ack fail, and
+// have no effect.
+func flaky(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
+	var calls atomic.Int64
+	fails := func() bool { return calls.Add(1)%3 != 0 }
+	return hooked.Wrap(memory, hooked.Hooks{
+		Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
+			if fails() {
+				return errFlaky
+			}
+			return s.Pass(ctx, e)
+		},
+		Recv: func(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
+			if fails() {
+				return nil, nil, errFlaky
+			}
+			return r.EventReceiver.Recv(ctx)
+		},
+		Ack: func(d *hooked.Delivery) error {
+			if fails() {
+				return errFlaky
+			}
+			return d.Commit()
+		},
+	})
+}
+
+func streamerFails(w *world) {
+	eachKind(func(c config, topic string) {
+		c.LaneKey = sameKey
+		w.beneath = flaky(w.memory)
+		p := w.pubSub(c)
+		in := w.subscribe(p, topic)
+		w.beneath = nil
+		for i := range 20 {
+			uuid := fmt.Sprint(i)
+			w.publish(topic, uuid)
+			in.next(uuid).Ack()
+		}
+		in.none()
+
+		w.publish(topic, "last")
+		last := in.next("last")
+		closed := start(p.Close)
+		now()
+		last.Ack() // in time
+		must(<-closed)
+		if c.ConsumerGroup != "" {
+			w.subscribe(w.pubSub(c), topic).none()
+		}
+	})
+}
+
+func streamerCloses(w *world) {
+	p := w.pubSub(config{})
+	in := w.subscribe(p, topic)
+	lanes := w.subscribe(w.pubSub(config{ConsumerGroup: "billing", Lanes: 4}), topic)
+	must(w.memory.Close())
+	in.ended()
+	lanes.ended()
+	must(p.Close())
+}

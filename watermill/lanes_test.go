@@ -1,0 +1,215 @@
+package memwatermill_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/hooked"
+	memwatermill "github.com/memstreamer/memstreamer/watermill"
+	"github.com/memstreamer/memstreamer/watermill/internal/suite"
+)
+
+// handled has two subscribers of a group take 2 ms for each of a thousand messages
+// of 100 keys, as a Router does: each in a goroutine of its own. Half of them were
+// published before.
+func (w *world) handled(lanes int) *suite.Ledger {
+	const messages, keys = 1000, 100
+	c := config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo}
+	publish := func(from, to int) {
+		for i := from; i < to; i++ {
+			w.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
+		}
+	}
+	ledger := suite.NewLedger(messages, lastTwo)
+	publish(0, messages/2)
+	for range 2 {
+		in := w.subscribe(w.pubSub(c), topic)
+		go func() {
+			for m := range in {
+				go ledger.Handle(m, 2*time.Millisecond)
+			}
+		}()
+	}
+	publish(messages/2, messages)
+	select {
+	case <-ledger.All:
+	case <-time.After(forever):
+	}
+	return ledger
+}
+
+// lastTwo is the key of the tests: the end of a message's UUID.
+func lastTwo(m *message.Message) string { return m.UUID[max(0, len(m.UUID)-2):] }
+
+func oneInFlight(w *world) { must(w.handled(1).Check(1)) }
+
+func lanesKeepKeysInOrder(w *world) {
+	const lanes, most = 16, 400 * time.Millisecond
+	start := time.Now()
+	ledger := w.handled(lanes)
+	took := time.Since(start)
+	must(ledger.Check(lanes))
+	if took > most {
+		failf("the messages were handled in %v, and not in %v", took, most)
+	}
+}
+
+func stuckHoldsItsLane(w *world) {
+	const lanes = 8
+	for _, group := range []string{"", "billing"} {
+		topic := topic + group
+		in := w.subscribe(w.pubSub(config{ConsumerGroup: group, Lanes: lanes}), topic)
+		w.publish(topic, "stuck")
+		in.next("stuck")
+		for i := range 100 {
+			uuid := fmt.Sprint(i)
+			w.publish(topic, uuid)
+			if memwatermill.LaneOf(uuid, lanes) != memwatermill.LaneOf("stuck", lanes) {
+				in.next(uuid).Ack()
+			}
+		}
+		in.none()
+	}
+}
+
+// othersTakeOver closes one of two PubSubs of a group, which has dealt and had
+// its turns. The other goes on alone.
+func othersTakeOver(w *world) {
+	eachGroup(func(c config, topic string) {
+		first := w.pubSub(c)
+		w.publish(topic, "a")
+		w.subscribe(first, topic).next("a").Ack()
+		in := w.subscribe(w.pubSub(c), topic)
+		now()
+		must(first.Close())
+		for i := range 20 {
+			uuid := fmt.Sprint(i)
+			w.publish(topic, uuid)
+			in.next(uuid).Ack()
+		}
+		in.none()
+	})
+}
+
+// lanesChange changes the number of lanes again and again while messages wait in
+// them. None may be lost, handled twice, or handled out of its key's order.
+func lanesChange(w *world) {
+	const messages, keys, each = 200, 10, 10
+	for i := range messages {
+		w.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
+	}
+	ledger := suite.NewLedger(messages, lastTwo)
+	take := func(lanes, n int) {
+		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo})
+		in := w.subscribe(p, topic)
+		now()
+		for range n {
+			select {
+			case m := <-in:
+				ledger.Handle(m, 0)
+			case <-time.After(forever):
+				failf("with %d lanes a message did not come", lanes)
+			}
+		}
+		must(p.Close())
+	}
+	changes := []int{1, 8, 3, 3, 1, 1, 16, 2}
+	for _, lanes := range changes {
+		take(lanes, each)
+	}
+	take(1, messages-each*len(changes))
+	must(ledger.Check(1))
+	w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic).none()
+}
+
+// leaveInLanes has messages wait in the eight lanes of a group that has ended.
+func (w *world) leaveInLanes() {
+	p, err := memwatermill.NewPubSub(w.memory, config{ConsumerGroup: "billing", Lanes: 8}, nil)
+	must(err)
+	for _, uuid := range []string{"a", "b", "c", "d"} {
+		must(p.Publish(topic, message.NewMessage(uuid, nil)))
+	}
+	w.subscribe(p, topic)
+	now()
+	must(p.Close())
+}
+
+// settlesOnce has the second subscriber of a group come when the lanes of another
+// number, which the first found full, are empty. It must go on where the first has
+// ended: in a lane.
+func settlesOnce(w *world) {
+	w.leaveInLanes()
+	first := w.pubSub(config{ConsumerGroup: "billing"})
+	in := w.subscribe(first, topic)
+	for range 4 {
+		(<-in).Ack()
+	}
+	now()
+	in = w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
+	w.publish(topic, "e")
+	now()
+	must(first.Close())
+	in.next("e").Ack()
+}
+
+// settlingHoldsNobody has the first subscriber of a group unable to empty the lanes
+// of another number, while a second waits for that.
+func settlingHoldsNobody(w *world) {
+	w.leaveInLanes()
+	w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+		Send: func(context.Context, *hooked.Sender, hooked.Outgoing) error { return errFlaky },
+	})
+	var subscribed []<-chan error
+	var cancels []context.CancelFunc
+	for range 2 {
+		p := w.pubSub(config{ConsumerGroup: "billing"})
+		ctx, cancel := context.WithCancel(w.ctx)
+		defer cancel()
+		cancels = append(cancels, cancel)
+		subscribed = append(subscribed, start(func() error {
+			_, err := p.Subscribe(ctx, topic)
+			return err
+		}))
+		now()
+	}
+	for _, i := range []int{1, 0} {
+		cancels[i]()
+		now()
+		select {
+		case err := <-subscribed[i]:
+			refused(err, context.Canceled.Error())
+		default:
+			failf("Subscribe waits on after the end of its context")
+		}
+	}
+}
+
+// lanesExpireWhileSettling has what waits in the lanes of another number expire
+// after it was counted, and before it is received.
+func lanesExpireWhileSettling(w *world) {
+	w.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
+	w.leaveInLanes()
+	w.beneath = &counted{w.memory, func() memstreamer.Stats {
+		defer time.Sleep(2 * time.Hour)
+		return w.memory.Stats()
+	}}
+	p := w.pubSub(config{ConsumerGroup: "billing"})
+	ctx, cancel := context.WithTimeout(w.ctx, forever)
+	defer cancel()
+	messages, err := p.Subscribe(ctx, topic)
+	must(err)
+	w.publish(topic, "new")
+	inbox(messages).next("new").Ack()
+}
+
+// counted is a streamer whose Stats are stats.
+type counted struct {
+	memstreamer.EventStreamer
+	stats func() memstreamer.Stats
+}
+
+func (c *counted) Stats() memstreamer.Stats { return c.stats() }
