@@ -9,21 +9,13 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// envelope is a message as the streamer carries it, in what an event has: a
-// ForeignID, which is the UUID and the payload after it; a Type, which tells
-// where the UUID ends; and headers, which are the metadata.
-type envelope struct {
-	text    string
-	end     int // ^len(UUID): negative, which the types of an engine's events are not
-	headers map[string]string
-}
-
-func encode(m *message.Message) envelope {
-	return envelope{m.UUID + string(m.Payload), ^len(m.UUID), rename(m.Metadata, escape)}
-}
-
-func (e envelope) send(ctx context.Context, s sender) error {
-	return s.Send(ctx, e.text, e.end, e.headers)
+// send sends m as an envelope: an event whose ForeignID is the UUID and the payload
+// after it, whose Type tells where the UUID ends, and whose headers are the
+// metadata. The Type is ^len(UUID), which is negative, as those of an engine's
+// events are not.
+func send(ctx context.Context, s sender, m *message.Message) error {
+	headers := rename(m.Metadata, func(key string) string { return escapeMark + key })
+	return s.Send(ctx, m.UUID+string(m.Payload), ^len(m.UUID), headers)
 }
 
 // decode returns the message of e, which it may keep parts of. An event that
@@ -34,7 +26,7 @@ func decode(e *event) *message.Message {
 	if end < 0 || end > len(e.ForeignID) {
 		end = len(e.ForeignID)
 	} else {
-		headers = rename(headers, unescape)
+		headers = rename(headers, func(key string) string { return strings.TrimPrefix(key, escapeMark) })
 	}
 	m := message.NewMessage(e.ForeignID[:end], message.Payload(e.ForeignID[end:]))
 	if headers != nil {
@@ -50,13 +42,7 @@ const (
 	escapeMark = "_"
 )
 
-func isEscaped(key string) bool {
-	return strings.HasSuffix(key, topicKey) && strings.Trim(key[:len(key)-len(topicKey)], escapeMark) == ""
-}
-
-func escape(key string) string { return escapeMark + key }
-
-func unescape(key string) string { return strings.TrimPrefix(key, escapeMark) }
+func isEscaped(key string) bool { return strings.TrimLeft(key, escapeMark) == topicKey }
 
 // rename returns m with the keys that have to be renamed. Where there is none,
 // as is usual, that is m itself.

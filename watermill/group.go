@@ -179,8 +179,7 @@ func (s *subscription) dealNext(l *lane, inbox receiver, lanes []sender) bool {
 	}
 	m := decode(e)
 	lane := lanes[laneOf(s.config.LaneKey(m), len(lanes))]
-	// Encoded again, an event of an engine's has no topic header to follow.
-	moved := encode(m)
-	return s.retry(s.running, l, "Cannot send a message to its lane", func() error { return moved.send(s.grace, lane) }) &&
+	// As an envelope, an event of an engine's has no topic header to follow.
+	return s.retry(s.running, l, "Cannot send a message to its lane", func() error { return send(s.grace, lane, m) }) &&
 		s.commit(l, ack)
 }

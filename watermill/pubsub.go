@@ -112,7 +112,7 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 		if m == nil {
 			return fmt.Errorf("memwatermill: Publish: message %d of %d is nil", i+1, len(messages))
 		}
-		if err := encode(m).send(m.Context(), s); err != nil {
+		if err := send(m.Context(), s, m); err != nil {
 			return fmt.Errorf("memwatermill: Publish: message %d of %d, %q: %w", i+1, len(messages), m.UUID, err)
 		}
 	}

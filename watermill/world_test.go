@@ -147,42 +147,42 @@ type inbox <-chan *message.Message
 // forever is longer than any delay or timeout of a test.
 const forever = 24 * time.Hour
 
+// take waits for a message. It returns nil if none comes, and whether the channel
+// is open.
+func (in inbox) take() (m *message.Message, open bool) {
+	select {
+	case m, open = <-in:
+		return m, open
+	case <-time.After(forever):
+		return nil, true
+	}
+}
+
 // next waits for a message, which must have that UUID.
 func (in inbox) next(uuid string) *message.Message {
-	select {
-	case m, ok := <-in:
-		if !ok {
-			failf("the channel was closed before message %q came", uuid)
-		}
-		if m.UUID != uuid {
-			failf("message %q came, and not %q", m.UUID, uuid)
-		}
-		return m
-	case <-time.After(forever):
+	m, open := in.take()
+	switch {
+	case !open:
+		failf("the channel was closed before message %q came", uuid)
+	case m == nil:
 		failf("message %q did not come", uuid)
+	case m.UUID != uuid:
+		failf("message %q came, and not %q", m.UUID, uuid)
 	}
-	return nil
+	return m
 }
 
 // none waits, and no message must come.
 func (in inbox) none() {
-	select {
-	case m, ok := <-in:
-		if ok {
-			failf("message %q came, and none should", m.UUID)
-		}
-	case <-time.After(forever):
+	if m, _ := in.take(); m != nil {
+		failf("message %q came, and none should", m.UUID)
 	}
 }
 
 // ended waits until the channel is closed, with no message before.
 func (in inbox) ended() {
-	select {
-	case m, ok := <-in:
-		if ok {
-			failf("message %q came after the end", m.UUID)
-		}
-	case <-time.After(forever):
+	in.none()
+	if _, open := in.take(); open {
 		failf("the channel is not closed")
 	}
 }
@@ -195,15 +195,4 @@ func start(f func() error) <-chan error {
 	returned := make(chan error, 1)
 	go func() { returned <- f() }()
 	return returned
-}
-
-// returns waits for the error of a call, which must return.
-func returns(call string, returned <-chan error) error {
-	select {
-	case err := <-returned:
-		return err
-	case <-time.After(forever):
-		failf("%s has not returned", call)
-	}
-	return nil
 }
