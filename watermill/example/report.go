@@ -25,9 +25,9 @@ func (s *shop) report(out io.Writer) error {
 	defer s.mu.Unlock()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "group\tlanes\tlag\thandled\tfailed tries\tout of order\t")
-	for _, name := range []string{"place", "charge", "notify", "ship", declined} {
-		t, step := totals[name], s.steps[name]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, cmp.Or(t.lanes, 1), t.lag, step.handled, step.failed, step.outOfOrder)
+	for _, step := range steps {
+		t := totals[step]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", step, cmp.Or(t.lanes, 1), t.lag, s.handled[step], s.failed[step], s.outOfOrder[step])
 	}
 	return w.Flush()
 }

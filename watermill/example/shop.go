@@ -43,6 +43,9 @@ var (
 	errDeclined = errors.New("the card was declined")
 )
 
+// steps are the handlers, which are consumer groups under these names.
+var steps = []string{"place", "charge", "notify", "ship", declined}
+
 // shop is the handlers of the orders, on one streamer.
 type shop struct {
 	streamer *memstreamer.StreamConstructor
@@ -53,13 +56,11 @@ type shop struct {
 	done     chan struct{} // closed when every order is shipped or declined
 
 	mu         sync.Mutex
-	steps      map[string]*step
+	handled    map[string]int // by step
+	failed     map[string]int
+	outOfOrder map[string]int
 	lastCharge map[string]int // by customer
-	tried      map[int]bool   // orders of which a charge failed
 }
-
-// step counts what one handler did.
-type step struct{ handled, failed, outOfOrder int }
 
 func newShop(orders int) (*shop, error) {
 	s := &shop{
@@ -67,54 +68,70 @@ func newShop(orders int) (*shop, error) {
 		router:     message.NewDefaultRouter(nil),
 		orders:     orders,
 		done:       make(chan struct{}),
-		steps:      make(map[string]*step),
+		handled:    make(map[string]int),
+		failed:     make(map[string]int),
+		outOfOrder: make(map[string]int),
 		lastCharge: make(map[string]int),
-		tried:      make(map[int]bool),
 	}
-	for _, name := range []string{"place", "charge", "notify", "ship", declined} {
-		s.steps[name] = &step{}
+	publisher, err := s.pubSub(memwatermill.Config{})
+	if err != nil {
+		return nil, err
 	}
-	return s, errors.Join(s.addMiddleware(), s.addBuses(), s.addHandlers())
+	return s, errors.Join(s.addMiddleware(publisher), s.addBuses(publisher), s.addHandlers())
 }
 
-// publisher and subscriber return a PubSub each time: the Router closes those of
-// a handler when that ends.
-func (s *shop) publisher() (message.Publisher, error) {
-	return memwatermill.NewPubSub(s.streamer, memwatermill.Config{}, s.router.Logger())
-}
-
-func (s *shop) subscriber(group string) (message.Subscriber, error) {
-	config := memwatermill.Config{ConsumerGroup: group}
-	if group == "charge" {
-		config.Lanes = lanes
-		config.LaneKey = func(m *message.Message) string { return m.Metadata.Get("customer") }
-	}
+func (s *shop) pubSub(config memwatermill.Config) (*memwatermill.PubSub, error) {
 	return memwatermill.NewPubSub(s.streamer, config, s.router.Logger())
 }
 
-// addMiddleware has a handler that fails tried again twice, and then put its
-// message into the poison queue.
-func (s *shop) addMiddleware() error {
-	publisher, err := s.publisher()
-	if err != nil {
-		return err
+// subscriber returns a PubSub of its own for each step: the Router closes it when
+// the step's handler ends.
+func (s *shop) subscriber(step string) (message.Subscriber, error) {
+	config := memwatermill.Config{ConsumerGroup: step}
+	if step == "charge" {
+		config.Lanes = lanes
+		config.LaneKey = func(m *message.Message) string { return m.Metadata.Get("customer") }
 	}
+	return s.pubSub(config)
+}
+
+// addMiddleware has a handler that fails tried again twice, and then put its
+// message into the poison queue. Every try is counted.
+func (s *shop) addMiddleware(publisher message.Publisher) error {
 	poison, err := middleware.PoisonQueue(publisher, declined)
 	if err != nil {
 		return err
 	}
 	retry := middleware.Retry{MaxRetries: 2, InitialInterval: time.Millisecond}
-	s.router.AddMiddleware(poison, retry.Middleware)
+	s.router.AddMiddleware(poison, retry.Middleware, s.counted)
 	return nil
+}
+
+func (s *shop) counted(handler message.HandlerFunc) message.HandlerFunc {
+	return func(m *message.Message) ([]*message.Message, error) {
+		produced, err := handler(m)
+		s.count(message.HandlerNameFromCtx(m.Context()), err)
+		return produced, err
+	}
+}
+
+func (s *shop) count(step string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.failed[step]++
+		return
+	}
+	s.handled[step]++
+	ends := step == "ship" || step == declined || step == "notify"
+	if ends && s.handled["ship"]+s.handled[declined] == s.orders && s.handled["notify"] == s.orders {
+		close(s.done)
+	}
 }
 
 var marshaler = cqrs.JSONMarshaler{GenerateName: cqrs.StructName}
 
-func (s *shop) addBuses() error {
-	publisher, err := s.publisher()
-	if err != nil {
-		return err
-	}
+func (s *shop) addBuses(publisher message.Publisher) (err error) {
 	s.commands, err = cqrs.NewCommandBusWithConfig(publisher, cqrs.CommandBusConfig{
 		GeneratePublishTopic: func(p cqrs.CommandBusGeneratePublishTopicParams) (string, error) { return p.CommandName, nil },
 		Marshaler:            marshaler,
@@ -160,78 +177,45 @@ func (s *shop) addHandlers() error {
 	if err != nil {
 		return err
 	}
-	s.router.AddConsumerHandler(declined, declined, poisoned, func(*message.Message) error {
-		s.count(declined)
-		return nil
-	})
+	s.router.AddConsumerHandler(declined, declined, poisoned, func(*message.Message) error { return nil })
 	return errors.Join(
 		commands.AddHandlers(cqrs.NewCommandHandler("place", s.place)),
 		events.AddHandlers(
 			cqrs.NewEventHandler("charge", s.charge),
-			cqrs.NewEventHandler("notify", s.notify),
-			cqrs.NewEventHandler("ship", s.ship),
+			cqrs.NewEventHandler("notify", func(context.Context, *OrderPlaced) error { return nil }),
+			cqrs.NewEventHandler("ship", func(context.Context, *OrderCharged) error { return nil }),
 		),
 	)
 }
 
 func (s *shop) place(ctx context.Context, order *PlaceOrder) error {
-	s.count("place")
-	placed := OrderPlaced(*order)
-	return s.events.Publish(ctx, &placed)
+	return s.events.Publish(ctx, (*OrderPlaced)(order))
 }
 
 // charge takes 2 ms. The bank does not answer the first try for one order in
 // ten, and declines the card for one in fifty, at every try.
 func (s *shop) charge(ctx context.Context, order *OrderPlaced) error {
 	time.Sleep(2 * time.Millisecond)
-	if err := s.tryCharge(order); err != nil {
-		return err
-	}
-	s.count("charge")
-	charged := OrderCharged(*order)
-	return s.events.Publish(ctx, &charged)
-}
-
-func (s *shop) tryCharge(order *OrderPlaced) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	step := s.steps["charge"]
-	if order.Number < s.lastCharge[order.Customer] {
-		step.outOfOrder++
-	}
-	s.lastCharge[order.Customer] = order.Number
-	first := !s.tried[order.Number]
-	s.tried[order.Number] = true
+	first := s.try(order)
 	switch {
 	case order.Number%50 == 7:
-		step.failed++
 		return errDeclined
 	case order.Number%10 == 3 && first:
-		step.failed++
 		return errTimeout
 	}
-	return nil
+	return s.events.Publish(ctx, (*OrderCharged)(order))
 }
 
-func (s *shop) notify(context.Context, *OrderPlaced) error {
-	s.count("notify")
-	return nil
-}
-
-func (s *shop) ship(context.Context, *OrderCharged) error {
-	s.count("ship")
-	return nil
-}
-
-// count counts a message that a step has handled.
-func (s *shop) count(name string) {
+// try notes that the order is charged, and reports whether for the first time.
+func (s *shop) try(order *OrderPlaced) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.steps[name].handled++
-	ends := name == "ship" || name == declined || name == "notify"
-	if ends && s.steps["ship"].handled+s.steps[declined].handled == s.orders && s.steps["notify"].handled == s.orders {
-		close(s.done)
+	last := s.lastCharge[order.Customer]
+	if order.Number < last {
+		s.outOfOrder["charge"]++
 	}
+	s.lastCharge[order.Customer] = order.Number
+	return order.Number != last
 }
 
 func (s *shop) close() { _ = s.streamer.Close() }
