@@ -52,21 +52,16 @@ func (p *PubSub) open(ctx context.Context, topic string) (_ *subscription, err e
 // scope makes the contexts.
 func (s *subscription) scope(pubSub context.Context) {
 	running, stop := context.WithCancel(s.ctx)
-	unlink := context.AfterFunc(pubSub, stop)
 	grace, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
-	s.running, s.grace = running, grace
-	waiting := context.AfterFunc(running, func() {
-		timeout := time.NewTimer(s.config.CloseTimeout)
-		defer timeout.Stop()
-		select {
-		case <-timeout.C:
-			cancel()
-		case <-grace.Done():
-		}
+	unlink := context.AfterFunc(pubSub, stop)
+	unwatch := context.AfterFunc(running, func() {
+		timeout := time.AfterFunc(s.config.CloseTimeout, cancel)
+		context.AfterFunc(grace, func() { timeout.Stop() })
 	})
+	s.running, s.grace = running, grace
 	s.closes = append(s.closes, func() {
 		unlink()
-		waiting()
+		unwatch()
 		stop()
 		cancel()
 	})
@@ -173,7 +168,7 @@ func (s *subscription) run() {
 	for _, work := range s.work[1:] {
 		working.Go(work)
 	}
-	s.work[0]()
+	s.work[0]() // a goroutine less
 	working.Wait()
 	s.close()
 	close(s.out)

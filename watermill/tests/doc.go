@@ -4,5 +4,4 @@
 //
 // They run Watermill's universal suite on sqlite and on an embedded JetStream,
 // with a hundred messages where it would send thousands; -full sends them all.
-// The package suite in ../internal says what the suite skips, and why.
 package tests

@@ -14,13 +14,8 @@ import (
 )
 
 // Run runs the suite on newStreamer's streamers, one for each of its four runs:
-// with a group and without, with one lane and with eight.
-//
-// Two of their tests are skipped in each run. TestReconnect restarts a service
-// by a command, and there is none; the module jetstream has such tests of its
-// own. TestNewSubscriberReceivesOldMessages is for subscribers without a group,
-// and TestConsumerGroups for those with one. What they skip because of
-// ExactlyOnceDelivery is run without it.
+// with a group and without, with one lane and with eight. What it skips because
+// of ExactlyOnceDelivery is run without that; the README lists the rest.
 //
 // With short it sends a hundred messages where it would send thousands.
 func Run(t *testing.T, short bool, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
