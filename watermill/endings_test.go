@@ -111,7 +111,8 @@ func closeLeavesNothing(w *world) {
 var errFlaky = errors.New("the streamer's own error")
 
 // flaky returns memory, of which two in three calls of Send, Recv and Ack fail, and
-// have no effect.
+// have no effect. A receiver that has failed fails for good, as one of JetStream
+// whose consumer is gone: it has to be opened again.
 func flaky(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
 	var calls atomic.Int64
 	fails := func() bool { return calls.Add(1)%3 != 0 }
@@ -123,7 +124,8 @@ func flaky(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
 			return s.Pass(ctx, e)
 		},
 		Recv: func(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
-			if fails() {
+			if r.Count.Load() > 0 || fails() {
+				r.Count.Add(1)
 				return nil, nil, errFlaky
 			}
 			return r.EventReceiver.Recv(ctx)

@@ -65,11 +65,12 @@ func holdB(e *memstreamer.Event, _ memstreamer.Ack, err error) error {
 	return err
 }
 
-func hideClose(_ *memstreamer.Event, _ memstreamer.Ack, err error) error {
+func ignoreClose(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
+	e, ack, err := r.EventReceiver.Recv(ctx)
 	if errors.Is(err, memstreamer.ErrClosed) {
-		err = errFlaky
+		<-ctx.Done()
 	}
-	return err
+	return e, ack, err
 }
 
 func sent(change func(*hooked.Outgoing)) plant {

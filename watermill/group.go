@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -104,14 +105,13 @@ func (g *group) settle(ctx context.Context, p *PubSub) error {
 	if g.settled {
 		return nil
 	}
-	waiting := g.waiting()
+	waiting, own := g.waiting(), g.laneTopics()
 	// A single lane needs no dealing, unless something is left of several.
 	g.direct = len(g.lanes) == 1 && len(waiting) == 0
-	own := g.laneTopics()
-	for _, old := range waiting {
-		if !slices.Contains(own, old.Topic) {
-			if err := g.move(ctx, p, old.Topic); err != nil {
-				return fmt.Errorf("moving the messages that wait in %q: %w", old.Topic, err)
+	for _, old := range slices.Sorted(maps.Keys(waiting)) {
+		if !slices.Contains(own, old) {
+			if err := g.move(ctx, p, old); err != nil {
+				return fmt.Errorf("moving the messages that wait in %q: %w", old, err)
 			}
 		}
 	}
@@ -119,18 +119,18 @@ func (g *group) settle(ctx context.Context, p *PubSub) error {
 	return nil
 }
 
-// waiting returns the lanes of the group, of whatever number, in which messages
-// wait. Only a streamer with Stats can tell.
-func (g *group) waiting() []memstreamer.ReceiverStats {
-	source, ok := g.source.(observable)
-	if !ok {
-		return nil
+// waiting returns how many messages wait in each lane of the group, of whatever
+// number, in which any do. Only a streamer with Stats can tell.
+func (g *group) waiting() map[string]int64 {
+	waiting := make(map[string]int64)
+	if source, ok := g.source.(observable); ok {
+		for _, r := range source.Stats().Receivers {
+			if base, ok := laneBase(r.Topic); ok && base == g.laneBase() && r.Name == g.name && r.Lag > 0 {
+				waiting[r.Topic] = r.Lag
+			}
+		}
 	}
-	receivers := source.Stats().Receivers
-	return slices.DeleteFunc(receivers, func(r memstreamer.ReceiverStats) bool {
-		base, ok := laneBase(r.Topic)
-		return r.Name != g.name || r.Lag == 0 || !ok || base != g.laneBase()
-	})
+	return waiting
 }
 
 // move deals the messages of an old lane anew, in order.
@@ -141,18 +141,16 @@ func (g *group) move(ctx context.Context, p *PubSub, old string) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.receiver(p.streamer, old, g.name)
+	c, err := s.cursor(p.streamer, old, g.name)
 	if err != nil {
 		return err
 	}
-	// Count again, now that the open receiver keeps them from expiring: for one that
-	// is gone, Recv would wait forever.
-	for _, waiting := range g.waiting() {
-		if waiting.Topic != old {
-			continue
-		}
-		for range waiting.Lag {
-			if !s.dealNext(g.settling, r, senders) {
+	// Count again, now that the open cursor keeps them from expiring: for one that is
+	// gone, Recv would wait forever. And again after that, for those that were dealt
+	// and could not be acked.
+	for lag := g.waiting()[old]; lag > 0; lag = g.waiting()[old] {
+		for range lag {
+			if !s.dealNext(g.settling, c, senders) {
 				return cmp.Or(ctx.Err(), memstreamer.ErrClosed)
 			}
 		}
@@ -161,7 +159,7 @@ func (g *group) move(ctx context.Context, p *PubSub, old string) error {
 }
 
 // deal moves messages from the topic of g to its lanes, while it has the turn.
-func (s *subscription) deal(g *group, inbox receiver, senders []sender) {
+func (s *subscription) deal(g *group, inbox *cursor, senders []sender) {
 	if !g.dealer.take(s.running) {
 		return
 	}
@@ -172,7 +170,7 @@ func (s *subscription) deal(g *group, inbox receiver, senders []sender) {
 
 // dealNext moves one message, and reports whether there may be more. What was
 // sent and is not acked, as after a crash, is sent again.
-func (s *subscription) dealNext(l *lane, inbox receiver, lanes []sender) bool {
+func (s *subscription) dealNext(l *lane, inbox *cursor, lanes []sender) bool {
 	e, ack, ok := s.receive(l, inbox)
 	if !ok {
 		return false

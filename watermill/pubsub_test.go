@@ -86,6 +86,33 @@ func TestFailingStreamerIsNotPressed(t *testing.T) {
 	})
 }
 
+// TestAckFailsForGood has the first message's Ack fail however often it is tried, as
+// JetStream's does for a consumer that is gone. The message comes again.
+func TestAckFailsForGood(t *testing.T) {
+	inWorld(t, func(w *world) {
+		eachGroup(func(c config, topic string) {
+			c.LaneKey = sameKey
+			var first *hooked.Delivery
+			w.beneath = hooked.Wrap(w.memory, hooked.Hooks{Ack: func(d *hooked.Delivery) error {
+				if first == nil {
+					first = d
+				}
+				if d == first {
+					return errFlaky
+				}
+				return d.Commit()
+			}})
+			in := w.subscribe(w.pubSub(c), topic)
+			w.beneath = nil
+			w.publish(topic, "a", "b")
+			for _, uuid := range []string{"a", "a", "b"} {
+				in.next(uuid).Ack()
+			}
+			in.none()
+		})
+	})
+}
+
 // TestEngineEvents has events that came from no Publish, one of which names its
 // topic: in a lane, it must not be sent there again.
 func TestEngineEvents(t *testing.T) {

@@ -78,11 +78,11 @@ func (s *subscription) openAlone(p *PubSub, topic string) error {
 			mine = func(m *message.Message) bool { return laneOf(s.config.LaneKey(m), lanes) == i }
 		}
 		s.closes = append(s.closes, func() { s.forget(p.source, topic, name) })
-		r, err := s.receiver(p.streamer, topic, name, s.config.start)
+		c, err := s.cursor(p.streamer, topic, name, s.config.start)
 		if err != nil {
 			return err
 		}
-		s.work = append(s.work, func() { s.serve(newLane(), r, mine) })
+		s.work = append(s.work, func() { s.serve(newLane(), c, mine) })
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (s *subscription) openMember(p *PubSub, topic string) error {
 		return err
 	}
 	s.closes = append(s.closes, g.leave)
-	inbox, err := s.receiver(p.streamer, topic, g.name, s.config.start)
+	inbox, err := s.cursor(p.streamer, topic, g.name, s.config.start)
 	if err != nil {
 		return err
 	}
@@ -110,22 +110,20 @@ func (s *subscription) openMember(p *PubSub, topic string) error {
 	}
 	s.work = append(s.work, func() { s.deal(g, inbox, senders) })
 	for i, topic := range g.laneTopics() {
-		r, err := s.receiver(p.streamer, topic, g.name)
+		c, err := s.cursor(p.streamer, topic, g.name)
 		if err != nil {
 			return err
 		}
-		s.work = append(s.work, func() { s.serve(g.lanes[i], r, everyMessage) })
+		s.work = append(s.work, func() { s.serve(g.lanes[i], c, everyMessage) })
 	}
 	return nil
 }
 
-// receiver opens a receiver that is closed with s.
-func (s *subscription) receiver(from streamer, topic, name string, opts ...option) (receiver, error) {
-	r, err := from.NewReceiver(s.running, topic, name, opts...)
-	if err == nil {
-		s.closes = append(s.closes, func() { s.report("Cannot close a receiver", r.Close()) })
-	}
-	return r, err
+// cursor opens a cursor that is closed with s.
+func (s *subscription) cursor(from streamer, topic, name string, opts ...option) (*cursor, error) {
+	c := &cursor{open: func() (receiver, error) { return from.NewReceiver(s.running, topic, name, opts...) }}
+	s.closes = append(s.closes, c.close)
+	return c, c.reopen()
 }
 
 // senders opens a sender for each of topics, which are closed with s.
@@ -136,7 +134,7 @@ func (s *subscription) senders(from streamer, topics []string) ([]sender, error)
 		if err != nil {
 			return nil, err
 		}
-		s.closes = append(s.closes, func() { s.report("Cannot close a sender", sender.Close()) })
+		s.closes = append(s.closes, func() { _ = sender.Close() })
 		senders[i] = sender
 	}
 	return senders, nil
@@ -147,17 +145,14 @@ const forgetTimeout = 10 * time.Second
 
 // forget forgets a cursor, if the streamer has a method for it.
 func (s *subscription) forget(from memstreamer.EventStreamer, topic, name string) {
-	if f, ok := from.(forgetter); ok {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), forgetTimeout)
-		defer cancel()
-		s.report("Cannot forget a cursor", f.Forget(ctx, topic, name))
+	f, ok := from.(forgetter)
+	if !ok {
+		return
 	}
-}
-
-// report logs an error, unless it says no more than that the streamer was closed.
-func (s *subscription) report(what string, err error) {
-	if err != nil && !errors.Is(err, memstreamer.ErrClosed) {
-		s.logger.Error(what, err, nil)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), forgetTimeout)
+	defer cancel()
+	if err := f.Forget(ctx, topic, name); err != nil && !errors.Is(err, memstreamer.ErrClosed) {
+		s.logger.Error("Cannot forget a cursor", err, nil)
 	}
 }
 
@@ -181,18 +176,18 @@ func (s *subscription) close() {
 	}
 }
 
-// serve delivers the messages at r, a receiver of l's cursor, in its turns.
-func (s *subscription) serve(l *lane, r receiver, mine func(*message.Message) bool) {
+// serve delivers the messages at c, l's cursor, in its turns.
+func (s *subscription) serve(l *lane, c *cursor, mine func(*message.Message) bool) {
 	for more := true; more && l.take(s.running); {
-		more = s.next(l, r, mine)
+		more = s.next(l, c, mine)
 		l.release()
 	}
 }
 
 // next delivers one message, and reports whether there may be more. What is not
-// acked, Recv returns again.
-func (s *subscription) next(l *lane, r receiver, mine func(*message.Message) bool) bool {
-	e, ack, ok := s.receive(l, r)
+// acked, the cursor returns again.
+func (s *subscription) next(l *lane, c *cursor, mine func(*message.Message) bool) bool {
+	e, ack, ok := s.receive(l, c)
 	if !ok {
 		return false
 	}
@@ -208,23 +203,33 @@ func (s *subscription) next(l *lane, r receiver, mine func(*message.Message) boo
 	return s.commit(l, ack)
 }
 
-func (s *subscription) receive(l *lane, r receiver) (e *event, ack ack, ok bool) {
+func (s *subscription) receive(l *lane, c *cursor) (e *event, ack ack, ok bool) {
 	ok = s.retry(s.running, l, "Cannot receive a message", func() (err error) {
-		e, ack, err = r.Recv(s.running)
+		e, ack, err = c.recv(s.running)
 		return err
 	})
 	return e, ack, ok
 }
 
-// commit acks. Where that fails it may have taken effect, and it can be repeated:
-// to receive instead would be to deliver again. So it is part of the handling for
-// which the end of a subscription waits.
+// ackPatience is how long an Ack is tried that fails.
+const ackPatience = 30 * time.Second
+
+// commit acks, and reports whether there may be more. Where an Ack fails it may
+// have taken effect, and it can be repeated: to receive instead would be to deliver
+// again. So it is part of the handling for which the end of a subscription waits.
+// But it may also fail for good: the message is delivered again then.
 func (s *subscription) commit(l *lane, ack ack) bool {
-	ok := s.retry(s.grace, l, "Cannot ack a message", ack)
-	if ok {
-		l.failures = 0
-	}
-	return ok
+	start := time.Now()
+	return s.retry(s.grace, l, "Cannot ack a message", func() error {
+		err := ack()
+		if err == nil {
+			l.failures = 0
+		} else if time.Since(start) >= ackPatience {
+			s.logger.Error("Cannot ack a message: it will be delivered again", err, nil)
+			return nil
+		}
+		return err
+	})
 }
 
 // retryDelay is the least pause after an error of the streamer's.

@@ -22,25 +22,14 @@ import (
 // one of a key at a time and in its key's order. One may come to both.
 func TestTwoProcesses(t *testing.T) {
 	const messages, lanes = 200, 4
-	conn, stop, err := embedded.Start(t.TempDir())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, stop()) }()
-	js, err := natsjs.New(conn)
-	require.NoError(t, err)
-
 	ledger := suite.NewLedger(messages, key)
 	var cameTo sync.Map // the process that a message came to first
 	var byProcess [2]atomic.Int64
 	var publisher message.Publisher
-	for process := range byProcess {
-		s, err := jetstream.New(t.Context(), js)
-		require.NoError(t, err)
+	for process, s := range twoStreamers(t) {
 		p, err := memwatermill.NewPubSub(s, memwatermill.Config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: key}, nil)
 		require.NoError(t, err)
-		defer func() {
-			require.NoError(t, p.Close())
-			require.NoError(t, s.Close())
-		}()
+		defer func() { require.NoError(t, p.Close()) }()
 		in, err := p.Subscribe(t.Context(), "orders")
 		require.NoError(t, err)
 		go func() {
@@ -64,6 +53,40 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	require.NoError(t, ledger.Check(lanes))
 	t.Logf("the processes handled %d and %d messages", byProcess[0].Load(), byProcess[1].Load())
+}
+
+// TestForgottenByAnother has another process forget the cursor of a group, whose
+// subscription goes on at a new one.
+func TestForgottenByAnother(t *testing.T) {
+	streamers := twoStreamers(t)
+	p, err := memwatermill.NewPubSub(streamers[0], memwatermill.Config{ConsumerGroup: "billing"}, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Close()) }()
+	in, err := p.Subscribe(t.Context(), "orders")
+	require.NoError(t, err)
+	require.NoError(t, streamers[1].Forget(t.Context(), "orders", "billing"))
+	require.NoError(t, p.Publish("orders", message.NewMessage("a", nil)))
+	select {
+	case m := <-in:
+		m.Ack()
+	case <-time.After(time.Minute):
+		t.Error("no message came")
+	}
+}
+
+func twoStreamers(t *testing.T) (streamers [2]*jetstream.Streamer) {
+	conn, stop, err := embedded.Start(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stop()) })
+	js, err := natsjs.New(conn)
+	require.NoError(t, err)
+	for i := range streamers {
+		s, err := jetstream.New(t.Context(), js)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		streamers[i] = s
+	}
+	return streamers
 }
 
 // key is the last digit of a UUID.
