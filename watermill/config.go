@@ -1,6 +1,7 @@
 package memwatermill
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,21 +57,13 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if c.Lanes == 0 {
-		c.Lanes = 1
-	}
+	c.Lanes = cmp.Or(c.Lanes, 1)
 	if c.LaneKey == nil {
 		c.LaneKey = func(m *message.Message) string { return m.UUID }
 	}
-	if c.NackDelay == 0 {
-		c.NackDelay = 100 * time.Millisecond
-	}
-	if c.MaxNackDelay == 0 {
-		c.MaxNackDelay = max(10*time.Second, c.NackDelay)
-	}
-	if c.CloseTimeout == 0 {
-		c.CloseTimeout = 30 * time.Second
-	}
+	c.NackDelay = cmp.Or(c.NackDelay, 100*time.Millisecond)
+	c.MaxNackDelay = cmp.Or(c.MaxNackDelay, max(10*time.Second, c.NackDelay))
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 30*time.Second)
 }
 
 // Validate returns an error that names each field with an invalid value.
