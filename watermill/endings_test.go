@@ -114,24 +114,24 @@ var errFlaky = errors.New("the streamer's own error")
 // have no effect. A receiver that has failed fails for good, as one of JetStream
 // whose consumer is gone: it has to be opened again.
 func flaky(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
-	var calls atomic.Int64
-	fails := func() bool { return calls.Add(1)%3 != 0 }
+	var received atomic.Int64
+	fails := func(calls *atomic.Int64) bool { return calls.Add(1)%3 != 0 }
 	return hooked.Wrap(memory, hooked.Hooks{
 		Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
-			if fails() {
+			if fails(&s.Count) {
 				return errFlaky
 			}
 			return s.Pass(ctx, e)
 		},
 		Recv: func(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
-			if r.Count.Load() > 0 || fails() {
+			if r.Count.Load() > 0 || fails(&received) {
 				r.Count.Add(1)
 				return nil, nil, errFlaky
 			}
 			return r.EventReceiver.Recv(ctx)
 		},
 		Ack: func(d *hooked.Delivery) error {
-			if fails() {
+			if fails(&d.Count) {
 				return errFlaky
 			}
 			return d.Commit()

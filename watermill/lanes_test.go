@@ -125,9 +125,10 @@ func lanesChange(w *world) {
 	w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic).none()
 }
 
-// leaveInLanes has messages wait in the eight lanes of a group that has ended.
+// leaveInLanes has messages wait in one of the eight lanes of a group that has
+// ended.
 func (w *world) leaveInLanes() {
-	p, err := memwatermill.NewPubSub(w.memory, config{ConsumerGroup: "billing", Lanes: 8}, nil)
+	p, err := memwatermill.NewPubSub(w.memory, config{ConsumerGroup: "billing", Lanes: 8, LaneKey: sameKey}, nil)
 	must(err)
 	for _, uuid := range []string{"a", "b", "c", "d"} {
 		must(p.Publish(topic, message.NewMessage(uuid, nil)))

@@ -92,16 +92,7 @@ func TestAckFailsForGood(t *testing.T) {
 	inWorld(t, func(w *world) {
 		eachGroup(func(c config, topic string) {
 			c.LaneKey = sameKey
-			var first *hooked.Delivery
-			w.beneath = hooked.Wrap(w.memory, hooked.Hooks{Ack: func(d *hooked.Delivery) error {
-				if first == nil {
-					first = d
-				}
-				if d == first {
-					return errFlaky
-				}
-				return d.Commit()
-			}})
+			w.beneath = firstAckFails(w.memory)
 			in := w.subscribe(w.pubSub(c), topic)
 			w.beneath = nil
 			w.publish(topic, "a", "b")
@@ -111,6 +102,33 @@ func TestAckFailsForGood(t *testing.T) {
 			in.none()
 		})
 	})
+}
+
+// TestAckFailsForGoodWhileSettling has it fail for a message in a lane of another
+// number, which is dealt twice then. Those behind it must be dealt too.
+func TestAckFailsForGoodWhileSettling(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.leaveInLanes()
+		w.beneath = firstAckFails(w.memory)
+		in := w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
+		for _, uuid := range []string{"a", "a", "b", "c", "d"} {
+			in.next(uuid).Ack()
+		}
+		in.none()
+	})
+}
+
+func firstAckFails(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
+	var first *hooked.Delivery
+	return hooked.Wrap(memory, hooked.Hooks{Ack: func(d *hooked.Delivery) error {
+		if first == nil {
+			first = d
+		}
+		if d == first {
+			return errFlaky
+		}
+		return d.Commit()
+	}})
 }
 
 // TestEngineEvents has events that came from no Publish, one of which names its
