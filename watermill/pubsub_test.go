@@ -3,9 +3,11 @@ package memwatermill_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -129,6 +131,33 @@ func firstAckFails(memory *memstreamer.StreamConstructor) memstreamer.EventStrea
 		}
 		return d.Commit()
 	}})
+}
+
+// TestEndedSubscriptionIsFreed has a PubSub outlive a subscription of its own, of
+// whose context nothing may be left.
+func TestEndedSubscriptionIsFreed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		p := w.pubSub(config{})
+		held := subscribeAndEnd(w, p)
+		time.Sleep(forever) // the runtime holds a timer for a while that was stopped
+		runtime.GC()
+		if held.Value() != nil {
+			failf("the context of a subscription that has ended is held")
+		}
+		must(p.Publish(topic)) // p is alive
+	})
+}
+
+// subscribeAndEnd returns a pointer to what the subscription's context holds.
+func subscribeAndEnd(w *world, p pubSub) weak.Pointer[[1024]byte] {
+	type key struct{}
+	held := new([1024]byte)
+	ctx, cancel := context.WithCancel(context.WithValue(w.ctx, key{}, held))
+	messages, err := p.Subscribe(ctx, topic)
+	must(err)
+	cancel()
+	inbox(messages).ended()
+	return weak.Make(held)
 }
 
 // TestEngineEvents has events that came from no Publish, one of which names its

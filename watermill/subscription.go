@@ -54,14 +54,13 @@ func (s *subscription) scope(pubSub context.Context) {
 	running, stop := context.WithCancel(s.ctx)
 	grace, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
 	unlink := context.AfterFunc(pubSub, stop)
-	unwatch := context.AfterFunc(running, func() {
+	context.AfterFunc(running, func() {
 		timeout := time.AfterFunc(s.config.CloseTimeout, cancel)
 		context.AfterFunc(grace, func() { timeout.Stop() })
 	})
 	s.running, s.grace = running, grace
 	s.closes = append(s.closes, func() {
 		unlink()
-		unwatch()
 		stop()
 		cancel()
 	})
