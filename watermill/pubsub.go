@@ -31,8 +31,8 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// ErrClosed is returned by Publish, Subscribe and SubscribeInitialize after
-// Close.
+// ErrClosed is returned by Publish, Subscribe and SubscribeInitialize after Close,
+// and by the latter two if Close is called meanwhile.
 var ErrClosed = errors.New("memwatermill: closed")
 
 // PubSub publishes to the topics of one streamer and subscribes to them, as one
@@ -146,7 +146,7 @@ func (p *PubSub) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 
 // SubscribeInitialize makes the cursor of the consumer group on topic, if it has
 // none yet. Messages that are published from then on wait for the group also
-// with [Config.StreamFromLatest]. Without a group it does nothing.
+// with [Config.StreamFromLatest]. Without a group it makes none.
 func (p *PubSub) SubscribeInitialize(topic string) error {
 	return p.begin("SubscribeInitialize", topic, func() error {
 		if p.config.ConsumerGroup == "" {

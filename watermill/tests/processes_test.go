@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer/jetstream"
-	"github.com/memstreamer/memstreamer/jetstream/embedded"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
 	"github.com/memstreamer/memstreamer/watermill/internal/suite"
 )
@@ -75,11 +73,8 @@ func TestForgottenByAnother(t *testing.T) {
 }
 
 func twoStreamers(t *testing.T) (streamers [2]*jetstream.Streamer) {
-	conn, stop, err := embedded.Start(t.TempDir())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stop()) })
-	js, err := natsjs.New(conn)
-	require.NoError(t, err)
+	js, stop := startServer(t, t.TempDir())
+	t.Cleanup(stop)
 	for i := range streamers {
 		s, err := jetstream.New(t.Context(), js)
 		require.NoError(t, err)

@@ -46,14 +46,19 @@ func openSQLite(t *testing.T, dir string) (memstreamer.EventStreamer, func()) {
 }
 
 func openJetStream(t *testing.T, dir string) (memstreamer.EventStreamer, func()) {
-	conn, stop, err := embedded.Start(dir)
-	require.NoError(t, err)
-	js, err := natsjs.New(conn)
-	require.NoError(t, err)
+	js, stop := startServer(t, dir)
 	s, err := jetstream.New(t.Context(), js)
 	require.NoError(t, err)
 	return s, func() {
 		require.NoError(t, s.Close())
-		require.NoError(t, stop())
+		stop()
 	}
+}
+
+func startServer(t *testing.T, dir string) (js natsjs.JetStream, stop func()) {
+	conn, stopServer, err := embedded.Start(dir)
+	require.NoError(t, err)
+	js, err = natsjs.New(conn)
+	require.NoError(t, err)
+	return js, func() { require.NoError(t, stopServer()) }
 }
