@@ -21,15 +21,6 @@
 // ends the program at once.
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-)
+import "github.com/memstreamer/memstreamer/examples/workflow/program"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	// The first interrupt is handled; the next does what it does by default.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-}
+func main() { program.Workflow.Main() }

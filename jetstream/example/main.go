@@ -10,24 +10,38 @@
 // -streamer nats the events are in a stream of that server. The stream and -dir
 // belong together: for a new directory, name a new stream with -stream.
 //
-// Orders are JSON lines of a file, or of a sample that is part of the engine. A
-// line that is not an order is reported with its number and skipped. An order
-// that was accepted before is passed over.
+// Orders are JSON lines of a file, of standard input, or of a sample that is part
+// of the program. A line that is not an order is reported with its number and
+// skipped or, with -strict, ends the run. An order that was accepted before is
+// passed over. Some tries of a step fail, and some consumers crash, on purpose: the
+// table at the end tells how often.
 //
-// The exit status is 0 when every accepted order is delivered as it should be, 1
-// when one is not or a failure ended the run early, 2 when the flags make no
-// sense, and 130 after an interrupt, after which the next start goes on.
+// The exit status is 0 when every order accepted is delivered as it should be, 1
+// when one is not, or a bad line (with -strict) or a failure ended the run early, 2
+// when the flags make no sense or the input cannot be opened, and 130 after an
+// interrupt. What was accepted before that is finished first; a second interrupt
+// ends the program at once, and the next start goes on.
 package main
 
 import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
+	_ "modernc.org/sqlite"
+
+	"github.com/memstreamer/memstreamer/examples/workflow/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+func main() { example().Main() }
+
+func example() program.Program {
+	var c config
+	return program.Program{
+		Name: "example",
+		About: `example takes orders through a workflow whose events are on NATS JetStream. Kill it
+and start it again: it goes on from there.`,
+		Durable:    true,
+		Repeat:     50,
+		InProgress: 100,
+		Flags:      c.flags,
+		Check:      c.check,
+		Open:       c.open,
+	}
 }

@@ -9,15 +9,6 @@
 // then 0; it is 1 after a failure, and 2 if the flags make no sense.
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-)
+import "github.com/memstreamer/memstreamer/internal/cli"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	// The first interrupt ends it cleanly; the next does what it does by default.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { cli.Main(run) }

@@ -22,13 +22,12 @@ func startOrders(ctx context.Context, streamer memstreamer.EventStreamer, rate i
 	pace := time.Second / time.Duration(rate)
 	engine, err := fulfilment.New(ctx,
 		memstreamer.As[fulfilment.EventStreamer](streamer),
-		fulfilment.NewMemoryStore(),
-		fulfilment.WithFaults(fulfilment.Faults{BeforeStep: trouble(ctx, pace)}),
-		fulfilment.WithHooks(fulfilment.Hooks{Failed: func(consumer string, err error) {
+		troubledStore{fulfilment.NewMemoryStore(), time.Now(), pace},
+		fulfilment.Options{Failed: func(consumer string, err error) {
 			if !errors.Is(err, errCarrier) {
 				fmt.Fprintf(stderr, "example: %s: %v\n", consumer, err)
 			}
-		}}))
+		}})
 	if err != nil {
 		cancel()
 		return nil, err
@@ -68,25 +67,32 @@ func submit(ctx context.Context, engine *fulfilment.Engine, pace time.Duration) 
 	}
 }
 
-// trouble returns the faults of the steps. In every twenty seconds, charge is
-// too slow for five and ship fails for six. Pick keeps up with the orders, but
-// falls behind while charge makes up for lost time.
-func trouble(ctx context.Context, pace time.Duration) func(consumer string, _ fulfilment.Record) error {
-	start := time.Now()
-	return func(consumer string, _ fulfilment.Record) error {
-		second := time.Since(start) % (20 * time.Second) / time.Second
-		switch {
-		case consumer == "charge" && second >= 5 && second < 10:
-			return wait(ctx, 4*pace)
-		case consumer == "charge":
-			return wait(ctx, pace/5)
-		case consumer == "pick":
-			return wait(ctx, pace/2)
-		case consumer == "ship" && second >= 6 && second < 12:
-			return errCarrier
-		}
-		return nil
+// troubledStore has steps go wrong before they are saved. In every twenty seconds,
+// charge is too slow for five and ship fails for six. Pick keeps up with the
+// orders, but falls behind while charge makes up for lost time.
+type troubledStore struct {
+	fulfilment.Store
+	start time.Time
+	pace  time.Duration
+}
+
+func (s troubledStore) Save(ctx context.Context, record fulfilment.Record) error {
+	second := time.Since(s.start) % (20 * time.Second) / time.Second
+	var err error
+	switch {
+	case record.Status == fulfilment.Charged && second >= 5 && second < 10:
+		err = wait(ctx, 4*s.pace)
+	case record.Status == fulfilment.Charged:
+		err = wait(ctx, s.pace/5)
+	case record.Status == fulfilment.Picked:
+		err = wait(ctx, s.pace/2)
+	case record.Status == fulfilment.Shipped && second >= 6 && second < 12:
+		err = errCarrier
 	}
+	if err != nil {
+		return err
+	}
+	return s.Store.Save(ctx, record)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

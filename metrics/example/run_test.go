@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,20 +17,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
+	"github.com/memstreamer/memstreamer/examples/workflow/workflowtest"
+	"github.com/memstreamer/memstreamer/internal/cli"
 )
 
-// asProgram is the environment variable that makes the test binary the program.
-const asProgram = "MEMSTREAMER_EXAMPLE"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { workflowtest.Main(m, main) }
 
 // program is the program at work, with the URLs that it printed.
 type program struct {
@@ -131,7 +123,7 @@ func TestRun(t *testing.T) {
 	}
 	require.ElementsMatch(t, fulfilment.Consumers(), names)
 
-	require.Equal(t, exitOK, p.stop())
+	require.Equal(t, cli.OK, p.stop())
 	_, err := http.Get(p.page)
 	require.Error(t, err, "it still serves")
 }
@@ -142,8 +134,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	command := exec.CommandContext(ctx, os.Args[0], "-addr", "127.0.0.1:0")
-	command.Env = append(os.Environ(), asProgram+"=1")
+	command := workflowtest.Command(ctx, "-addr", "127.0.0.1:0")
 	command.Stderr = t.Output()
 	stdout, err := command.StdoutPipe()
 	require.NoError(t, err)
@@ -167,12 +158,12 @@ func TestRefusals(t *testing.T) {
 		status int
 		stderr string
 	}{
-		{"-rate 0", exitUsage, "example: -rate must be from 1 to 1000, not 0"},
-		{"-rate 1001", exitUsage, "example: -rate must be from 1 to 1000, not 1001"},
-		{"-rate x", exitUsage, `invalid value "x" for flag -rate`},
-		{"orders", exitUsage, `example: unexpected argument "orders"`},
-		{"-addr nowhere", exitFailed, "example: listen tcp: address nowhere: missing port in address"},
-		{"-addr " + taken.Addr().String(), exitFailed, "example: listen tcp " + taken.Addr().String()},
+		{"-rate 0", cli.Usage, "example: -rate must be from 1 to 1000, not 0"},
+		{"-rate 1001", cli.Usage, "example: -rate must be from 1 to 1000, not 1001"},
+		{"-rate x", cli.Usage, `invalid value "x" for flag -rate`},
+		{"orders", cli.Usage, `example: unexpected argument "orders"`},
+		{"-addr nowhere", cli.Failed, "example: listen tcp: address nowhere: missing port in address"},
+		{"-addr " + taken.Addr().String(), cli.Failed, "example: listen tcp " + taken.Addr().String()},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			var stdout, stderr strings.Builder
@@ -185,7 +176,7 @@ func TestRefusals(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var stdout, stderr strings.Builder
-	require.Equal(t, exitOK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
+	require.Equal(t, cli.OK, run(t.Context(), []string{"-h"}, &stdout, &stderr))
 	require.Regexp(t, `^example runs an order workflow .*\n.*\n\nUsage: example \[flags]\n\n  -addr HOST:PORT\n`, stdout.String())
 	require.Empty(t, stderr.String())
 }

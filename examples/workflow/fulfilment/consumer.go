@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// consume returns the work of a step's consumer: it opens a receiver, and does
-// the step for each event and acks it. After a failure the event is the first
-// that the next receiver of that name gets.
-func (e *Engine) consume(s step) work {
+// consume returns the work of the consumer of a status's events: it opens a
+// receiver, and does the step for each event and acks it. After a failure the
+// event is the first that the next receiver of that name gets.
+func (e *Engine) consume(s Status) work {
+	name := steps[s].name
 	var newestID int64 // received; an event that is no newer is a redelivery
 	return func(ctx context.Context, succeeded func()) error {
-		receiver, err := e.streamer.NewReceiver(ctx, s.from.Topic(), s.name)
+		receiver, err := e.streamer.NewReceiver(ctx, s.Topic(), name)
 		if err != nil {
 			return err
 		}
@@ -23,60 +24,43 @@ func (e *Engine) consume(s step) work {
 			if err != nil {
 				return err
 			}
-			if e.hooks.Received != nil {
-				e.hooks.Received(s.name, event, event.ID <= newestID)
+			if e.options.Received != nil {
+				e.options.Received(name, event, event.ID <= newestID)
 			}
 			newestID = max(newestID, event.ID)
-			key, err := event.key()
-			if err != nil {
-				return err
-			}
-			if err := e.advance(ctx, s, key); err != nil {
+			if err := e.advance(ctx, event.ForeignID, s); err != nil {
 				return err
 			}
 			if err := ack(); err != nil {
 				return err
 			}
-			// The hook comes first: Wait returns after it.
-			if s.from == Delivered && e.pending.has(key) && e.hooks.Finished != nil {
-				e.hooks.Finished(event.ForeignID)
-			}
-			e.pending.remove(key)
+			e.ledger.settle(event.ForeignID, ackOf(s))
 			succeeded()
 		}
 	}
 }
 
-// advance does a step for the run that an event tells of, unless that has been
-// done.
-func (e *Engine) advance(ctx context.Context, s step, key eventKey) error {
-	if s.do == nil {
+// advance does the step of a status for an order, unless that has been done.
+func (e *Engine) advance(ctx context.Context, orderID string, s Status) error {
+	if s == Delivered {
 		return nil
 	}
-	record, err := e.store.Load(ctx, key.runID)
+	record, err := e.store.Load(ctx, orderID)
 	if err != nil {
-		return fmt.Errorf("load %s: %w", key.runID, err)
+		return fmt.Errorf("load %s: %w", orderID, err)
 	}
-	if record.Version > key.version {
+	if record.Status > s {
 		return nil // done before: only the ack was lost, or the event was sent twice
 	}
-	if record.Version < key.version || record.Status != s.from {
-		return fmt.Errorf("%s is %s at version %d, and not %s at version %d as its event says",
-			record.RunID, record.Status, record.Version, s.from, key.version)
+	if record.Status < s {
+		return fmt.Errorf("%s is %s, and not %s as its event says", orderID, record.Status, s)
 	}
-	if e.faults.BeforeStep != nil {
-		if err := e.faults.BeforeStep(s.name, record); err != nil {
-			return err
-		}
+	if do := steps[s].do; do != nil {
+		do(&record)
 	}
-	s.do(&record)
 	record.Status++
-	record.Version++
 	if err := e.save(ctx, record); err != nil {
-		return fmt.Errorf("save %s: %w", record.RunID, err)
-	}
-	if e.faults.BeforeAck != nil {
-		e.faults.BeforeAck(s.name, record)
+		return fmt.Errorf("save %s: %w", orderID, err)
 	}
 	return nil
 }

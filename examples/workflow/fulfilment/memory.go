@@ -1,18 +1,18 @@
 package fulfilment
 
 import (
-	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
 
-// MemoryStore is a [Store] that ends with its process.
+// MemoryStore is a [Store] that ends with its process. It waits for nothing, and
+// so needs no context.
 type MemoryStore struct {
 	mu      sync.Mutex
-	records map[string]Record
-	outbox  []OutboxEvent // by ID
-	lastID  int64
+	records map[string]Record // by order
+	outbox  []string          // orders
 }
 
 // NewMemoryStore returns an empty store.
@@ -21,68 +21,53 @@ func NewMemoryStore() *MemoryStore {
 }
 
 // Save implements [Store].
-func (s *MemoryStore) Save(ctx context.Context, record Record, event OutboxEvent) error {
+func (s *MemoryStore) Save(_ context.Context, record Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case record.Version != s.records[record.RunID].Version+1:
+	if record.Status != s.records[record.Order.ID].Status+1 {
 		return ErrConflict
 	}
-	s.records[record.RunID] = record
-	s.lastID++
-	event.ID = s.lastID
-	s.outbox = append(s.outbox, event)
+	s.records[record.Order.ID] = record
+	if !slices.Contains(s.outbox, record.Order.ID) {
+		s.outbox = append(s.outbox, record.Order.ID)
+	}
 	return nil
 }
 
 // Load implements [Store].
-func (s *MemoryStore) Load(ctx context.Context, runID string) (Record, error) {
+func (s *MemoryStore) Load(_ context.Context, orderID string) (Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	record, ok := s.records[runID]
-	switch {
-	case ctx.Err() != nil:
-		return Record{}, ctx.Err()
-	case !ok:
+	record, ok := s.records[orderID]
+	if !ok {
 		return Record{}, ErrNotFound
 	}
 	return record, nil
 }
 
-// Unfinished implements [Store].
-func (s *MemoryStore) Unfinished(ctx context.Context) ([]Record, error) {
+// All implements [Store].
+func (s *MemoryStore) All(context.Context) ([]Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var unfinished []Record
-	for _, record := range s.records {
-		if record.Status != Delivered {
-			unfinished = append(unfinished, record)
-		}
-	}
-	return unfinished, ctx.Err()
+	return slices.Collect(maps.Values(s.records)), nil
 }
 
 // Outbox implements [Store].
-func (s *MemoryStore) Outbox(ctx context.Context, limit int) ([]OutboxEvent, error) {
+func (s *MemoryStore) Outbox(_ context.Context, limit int) (records []Record, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.outbox[:min(limit, len(s.outbox))]), ctx.Err()
+	for _, orderID := range s.outbox[:min(limit, len(s.outbox))] {
+		records = append(records, s.records[orderID])
+	}
+	return records, nil
 }
 
-// DeleteOutboxEvent implements [Store].
-func (s *MemoryStore) DeleteOutboxEvent(ctx context.Context, id int64) error {
+// Sent implements [Store].
+func (s *MemoryStore) Sent(_ context.Context, record Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, found := slices.BinarySearchFunc(s.outbox, id, func(e OutboxEvent, id int64) int { return cmp.Compare(e.ID, id) })
-	switch {
-	case ctx.Err() != nil || !found:
-		return ctx.Err()
-	case i == 0:
-		s.outbox = s.outbox[1:] // slices.Delete would move all the others
-	default:
-		s.outbox = slices.Delete(s.outbox, i, i+1)
+	if s.records[record.Order.ID].Status == record.Status {
+		s.outbox = slices.DeleteFunc(s.outbox, func(orderID string) bool { return orderID == record.Order.ID })
 	}
 	return nil
 }

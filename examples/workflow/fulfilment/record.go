@@ -1,77 +1,59 @@
 package fulfilment
 
-import "strconv"
-
-// workflow is the name that topics and runs begin with.
-const workflow = "fulfilment"
-
-// Status is how far an order has come.
-type Status int
-
-// The statuses of an order, in the order in which it reaches them.
-const (
-	Placed Status = iota + 1
-	Confirmed
-	Reserved
-	Charged
-	Picked
-	Packed
-	Shipped
-	Delivered
+import (
+	"errors"
+	"fmt"
+	"math"
 )
 
-// String returns the status's name in lower case.
-func (s Status) String() string {
-	if s < Placed || s > Delivered {
-		return "Status(" + strconv.Itoa(int(s)) + ")"
-	}
-	return [...]string{"placed", "confirmed", "reserved", "charged", "picked", "packed", "shipped", "delivered"}[s-Placed]
+// Order is what a customer asks for.
+type Order struct {
+	ID         string `json:"id"`
+	Item       string `json:"item"`
+	Quantity   int    `json:"quantity"`
+	PriceCents int64  `json:"price_cents"` // of one piece
 }
 
-// Topic returns the topic of the events that tell of this status.
-func (s Status) Topic() string { return workflow + "-" + s.String() }
+// Validate returns an error that says why the order cannot be fulfilled, or nil.
+func (o Order) Validate() error {
+	switch {
+	case o.ID == "":
+		return errors.New("id is missing or empty")
+	case o.Item == "":
+		return errors.New("item is missing or empty")
+	case o.Quantity < 1:
+		return fmt.Errorf("quantity must be 1 or more, not %d", o.Quantity)
+	case o.PriceCents < 0:
+		return fmt.Errorf("price_cents must be 0 or more, not %d", o.PriceCents)
+	case o.PriceCents > math.MaxInt64/int64(o.Quantity):
+		return errors.New("quantity times price_cents is too large")
+	}
+	return nil
+}
 
-// Record is the state of one run: an order, and what the steps so far have made
-// of it.
+// TotalCents returns the price of the whole order.
+func (o Order) TotalCents() int64 { return int64(o.Quantity) * o.PriceCents }
+
+// Record is the state of an order: what the steps so far have made of it.
 type Record struct {
-	RunID   string
-	Order   Order
-	Status  Status
-	Version int // 1 when the order is placed, and one more with each step
-
-	TotalCents   int64  // since Confirmed
-	Reservation  string // since Reserved
-	ChargedCents int64  // since Charged
-	PiecesPicked int    // since Picked
-	Parcels      int    // since Packed
-	Tracking     string // since Shipped
+	Order        Order
+	Status       Status
+	ChargedCents int64 // since Charged
+	PiecesPicked int   // since Picked
 }
 
-// RunID returns the ID of an order's only run.
-func RunID(orderID string) string { return workflow + "/" + orderID }
-
-func (r Record) key() eventKey { return eventKey{r.RunID, r.Version} }
-
-// Event returns the event that tells of the record in this version. Sent again, it
-// takes the run on after a stop that has lost it.
-func (r Record) Event() OutboxEvent {
-	state := "2" // running
-	switch r.Status {
-	case Placed:
-		state = "1" // initiated
-	case Delivered:
-		state = "3" // completed
-	}
-	return OutboxEvent{
+// Event returns the event that tells of the record's status. Sent again, it takes
+// the order on after a stop that has lost it.
+func (r Record) Event() Event {
+	return Event{
 		ForeignID: r.Order.ID,
 		Type:      int(r.Status),
 		Headers: map[Header]string{
-			HeaderWorkflowName:  workflow,
-			HeaderForeignID:     r.Order.ID,
-			HeaderTopic:         r.Status.Topic(),
-			HeaderRunID:         r.RunID,
-			HeaderRunState:      state,
-			HeaderRecordVersion: strconv.Itoa(r.Version),
+			"workflow_name":  workflow,
+			"foreign_id":     r.Order.ID,
+			"topic":          r.Status.Topic(),
+			"run_id":         workflow + "/" + r.Order.ID,
+			"record_version": fmt.Sprint(int(r.Status)),
 		},
 	}
 }

@@ -1,45 +1,34 @@
 package fulfilment
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// Outbox is the name of the relay in [Hooks].
-const Outbox = "outbox"
-
-// relayBatch is how many events of the outbox the relay asks for at once.
+// relayBatch is how many records of the outbox the relay asks for at once.
 const relayBatch = 64
 
-// relay is the work of sending the outbox's events, oldest first. Each is deleted
-// after it is sent; a failure between the two sends it again.
+// relay is the work of sending the events of the outbox. Each leaves it after it
+// is sent; a failure between the two sends it again.
 func (e *Engine) relay(ctx context.Context, succeeded func()) error {
-	senders := make(map[string]EventSender) // by topic
-	defer func() {
-		for _, sender := range senders {
-			sender.Close()
-		}
-	}()
 	for {
-		events, err := e.store.Outbox(ctx, relayBatch)
+		records, err := e.store.Outbox(ctx, relayBatch)
 		if err != nil {
 			return err
 		}
-		for _, event := range events {
-			topic := event.Headers[HeaderTopic]
-			sender, ok := senders[topic]
-			if !ok {
-				if sender, err = e.streamer.NewSender(ctx, topic); err != nil {
-					return err
-				}
-				senders[topic] = sender
-			}
-			if err := sender.Send(ctx, event.ForeignID, event.Type, event.Headers); err != nil {
+		for _, record := range records {
+			if err := e.send(ctx, record.Event()); err != nil {
 				return err
 			}
-			if err := e.store.DeleteOutboxEvent(ctx, event.ID); err != nil {
+			if err := e.store.Sent(ctx, record); err != nil {
 				return err
+			}
+			if record.Status == Delivered {
+				e.ledger.settle(record.Order.ID, lastSent)
 			}
 		}
 		succeeded()
-		if len(events) > 0 {
+		if len(records) > 0 {
 			continue // there may be more
 		}
 		select {
@@ -48,4 +37,12 @@ func (e *Engine) relay(ctx context.Context, succeeded func()) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func (e *Engine) send(ctx context.Context, event Event) error {
+	sender, err := e.streamer.NewSender(ctx, Status(event.Type).Topic())
+	if err != nil {
+		return err
+	}
+	return errors.Join(sender.Send(ctx, event.ForeignID, event.Type, event.Headers), sender.Close())
 }

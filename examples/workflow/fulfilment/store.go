@@ -5,43 +5,33 @@ import (
 	"errors"
 )
 
-// Store keeps the records of runs, and an outbox of the events that tell of
-// them. It is safe for concurrent use, and its methods fail once their context
-// is done.
+// Store keeps the records of orders, and an outbox of those whose event is still to
+// be sent. It is safe for concurrent use.
 type Store interface {
-	// Save stores record and adds event to the outbox, under an ID of the
-	// store's, in one transaction. It fails with ErrConflict, and changes
-	// nothing, unless the record's version is one more than that stored for its
-	// run, or 1 for a new run.
-	Save(ctx context.Context, record Record, event OutboxEvent) error
+	// Save stores record and puts it in the outbox, in one transaction. It fails
+	// with ErrConflict, and changes nothing, unless the record's status is the one
+	// after that stored for its order, or Placed for a new order.
+	Save(ctx context.Context, record Record) error
 
-	// Load returns the record of a run. It fails with ErrNotFound if there is
+	// Load returns the record of an order. It fails with ErrNotFound if there is
 	// none.
-	Load(ctx context.Context, runID string) (Record, error)
+	Load(ctx context.Context, orderID string) (Record, error)
 
-	// Unfinished returns the records that are not Delivered, in any order.
-	Unfinished(ctx context.Context) ([]Record, error)
+	// All returns the records of all orders, in any order.
+	All(ctx context.Context) ([]Record, error)
 
-	// Outbox returns up to limit events of the outbox, in the order in which
-	// they were saved. It does not wait for one.
-	Outbox(ctx context.Context, limit int) ([]OutboxEvent, error)
+	// Outbox returns the records of up to limit orders in the outbox, in any order.
+	// It does not wait for one.
+	Outbox(ctx context.Context, limit int) ([]Record, error)
 
-	// DeleteOutboxEvent takes an event out of the outbox, if it is there.
-	DeleteOutboxEvent(ctx context.Context, id int64) error
-}
-
-// OutboxEvent is an event that is still to be sent.
-type OutboxEvent struct {
-	ID        int64 // rising in the order of the saves
-	ForeignID string
-	Type      int
-	Headers   map[Header]string
+	// Sent takes an order out of the outbox, unless it has a later record than this.
+	Sent(ctx context.Context, record Record) error
 }
 
 var (
 	// ErrConflict is returned by a Store for a record that has been saved
 	// meanwhile.
 	ErrConflict = errors.New("fulfilment: the record was changed meanwhile")
-	// ErrNotFound is returned by a Store for a run that it has no record of.
-	ErrNotFound = errors.New("fulfilment: no such run")
+	// ErrNotFound is returned by a Store for an order that it has no record of.
+	ErrNotFound = errors.New("fulfilment: no such order")
 )

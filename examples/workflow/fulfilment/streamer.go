@@ -2,8 +2,6 @@ package fulfilment
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -39,7 +37,7 @@ type ReceiverOption func(*ReceiverOptions)
 // Ack commits the event it came with.
 type Ack func() error
 
-// Event tells that a run has reached a status.
+// Event tells that an order has reached a status.
 type Event struct {
 	ID        int64
 	ForeignID string // of the order
@@ -50,31 +48,3 @@ type Event struct {
 
 // Header names one header of an event.
 type Header string
-
-// The headers of every event.
-const (
-	HeaderWorkflowName  Header = "workflow_name"
-	HeaderForeignID     Header = "foreign_id"
-	HeaderTopic         Header = "topic"
-	HeaderRunID         Header = "run_id"
-	HeaderRunState      Header = "run_state"
-	HeaderRecordVersion Header = "record_version"
-)
-
-// eventKey identifies an event, however often it is sent.
-type eventKey struct {
-	runID   string
-	version int
-}
-
-func (e *Event) key() (eventKey, error) {
-	runID := e.Headers[HeaderRunID]
-	if runID == "" {
-		return eventKey{}, fmt.Errorf("event %d has no header %s", e.ID, HeaderRunID)
-	}
-	version, err := strconv.Atoi(e.Headers[HeaderRecordVersion])
-	if err != nil {
-		return eventKey{}, fmt.Errorf("event %d: header %s: %w", e.ID, HeaderRecordVersion, err)
-	}
-	return eventKey{runID, version}, nil
-}

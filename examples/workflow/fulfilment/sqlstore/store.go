@@ -1,5 +1,5 @@
 // Package sqlstore keeps the records and the outbox of a fulfilment engine in a
-// SQLite database. It imports no driver.
+// SQLite database.
 package sqlstore
 
 import (
@@ -7,135 +7,114 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 
 	"github.com/memstreamer/memstreamer/examples/workflow/fulfilment"
 )
 
+// The outbox is an index.
 const schema = `
 CREATE TABLE IF NOT EXISTS fulfilment_records (
-	id      INTEGER PRIMARY KEY, -- in the order in which they were accepted
-	run_id  TEXT    NOT NULL UNIQUE,
-	status  INTEGER NOT NULL,
-	version INTEGER NOT NULL,
-	record  TEXT    NOT NULL -- JSON
+	order_id TEXT    NOT NULL PRIMARY KEY,
+	status   INTEGER NOT NULL,
+	sent     INTEGER NOT NULL DEFAULT 0, -- the status whose event was sent last
+	record   TEXT    NOT NULL -- JSON
 );
-CREATE TABLE IF NOT EXISTS fulfilment_outbox (
-	id    INTEGER PRIMARY KEY AUTOINCREMENT,
-	event TEXT NOT NULL -- JSON
-)`
+CREATE INDEX IF NOT EXISTS fulfilment_outbox ON fulfilment_records (order_id) WHERE sent < status`
 
 // Store is a [fulfilment.Store] that outlives its process.
-type Store struct{ db *sql.DB }
+type Store struct {
+	// DB has one connection, and so nobody who shares it waits in SQLite.
+	DB *sql.DB
+}
 
-// Open returns the store in db, which stays the caller's to close. It makes its
-// tables where there are none.
-func Open(ctx context.Context, db *sql.DB) (*Store, error) {
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+// Open opens the store in a directory, and makes both if they are missing. The
+// driver is modernc.org/sqlite, which the program has to import.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "fulfilment.db")+
+		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Store{db}, nil
 }
 
+// Close closes the database.
+func (s *Store) Close() error { return s.DB.Close() }
+
 // Save implements [fulfilment.Store].
-func (s *Store) Save(ctx context.Context, record fulfilment.Record, event fulfilment.OutboxEvent) error {
+func (s *Store) Save(ctx context.Context, record fulfilment.Record) error {
 	recordJSON, err := json.Marshal(record)
 	if err != nil {
 		return err
 	}
-	eventJSON, err := json.Marshal(event)
+	save := `UPDATE fulfilment_records SET status = ?2, record = ?3 WHERE order_id = ?1 AND status = ?2 - 1`
+	if record.Status == fulfilment.Placed {
+		save = `INSERT OR IGNORE INTO fulfilment_records (order_id, status, record) VALUES (?1, ?2, ?3)`
+	}
+	result, err := s.DB.ExecContext(ctx, save, record.Order.ID, int(record.Status), string(recordJSON))
 	if err != nil {
 		return err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+	saved, err := result.RowsAffected()
+	if err == nil && saved == 0 {
+		err = fulfilment.ErrConflict
 	}
-	defer tx.Rollback() // does nothing after a Commit
-	query := `UPDATE fulfilment_records SET version = ?1, status = ?2, record = ?3 WHERE run_id = ?4 AND version = ?1 - 1`
-	if record.Version == 1 {
-		query = `INSERT OR IGNORE INTO fulfilment_records (version, status, record, run_id) VALUES (?1, ?2, ?3, ?4)`
-	}
-	result, err := tx.ExecContext(ctx, query, record.Version, int(record.Status), string(recordJSON), record.RunID)
-	if err != nil {
-		return err
-	}
-	if saved, err := result.RowsAffected(); err != nil || saved == 0 {
-		return errors.Join(err, fulfilment.ErrConflict)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO fulfilment_outbox (event) VALUES (?)`, string(eventJSON)); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return err
 }
 
 // Load implements [fulfilment.Store].
-func (s *Store) Load(ctx context.Context, runID string) (fulfilment.Record, error) {
-	records, err := s.records(ctx, `SELECT record FROM fulfilment_records WHERE run_id = ?`, runID)
+func (s *Store) Load(ctx context.Context, orderID string) (fulfilment.Record, error) {
+	records, err := s.records(ctx, `WHERE order_id = ?`, orderID)
+	if err == nil && len(records) == 0 {
+		err = fulfilment.ErrNotFound
+	}
 	if err != nil {
 		return fulfilment.Record{}, err
-	}
-	if len(records) == 0 {
-		return fulfilment.Record{}, fulfilment.ErrNotFound
 	}
 	return records[0], nil
 }
 
-// Unfinished implements [fulfilment.Store].
-func (s *Store) Unfinished(ctx context.Context) ([]fulfilment.Record, error) {
-	return s.records(ctx, `SELECT record FROM fulfilment_records WHERE status <> ? ORDER BY id`, int(fulfilment.Delivered))
-}
-
-// All returns the records of all runs in the order in which they were accepted.
+// All implements [fulfilment.Store].
 func (s *Store) All(ctx context.Context) ([]fulfilment.Record, error) {
-	return s.records(ctx, `SELECT record FROM fulfilment_records ORDER BY id`)
-}
-
-func (s *Store) records(ctx context.Context, query string, args ...any) (records []fulfilment.Record, err error) {
-	err = s.each(ctx, func(row *sql.Rows) error {
-		var b []byte
-		if err := row.Scan(&b); err != nil {
-			return err
-		}
-		records = append(records, fulfilment.Record{})
-		return json.Unmarshal(b, &records[len(records)-1])
-	}, query, args...)
-	return records, err
+	return s.records(ctx, ``)
 }
 
 // Outbox implements [fulfilment.Store].
-func (s *Store) Outbox(ctx context.Context, limit int) (events []fulfilment.OutboxEvent, err error) {
-	err = s.each(ctx, func(row *sql.Rows) error {
-		var id int64
-		var b []byte
-		if err := row.Scan(&id, &b); err != nil {
-			return err
-		}
-		var event fulfilment.OutboxEvent
-		err := json.Unmarshal(b, &event)
-		event.ID = id
-		events = append(events, event)
-		return err
-	}, `SELECT id, event FROM fulfilment_outbox ORDER BY id LIMIT ?`, limit)
-	return events, err
+func (s *Store) Outbox(ctx context.Context, limit int) ([]fulfilment.Record, error) {
+	return s.records(ctx, `WHERE sent < status LIMIT ?`, limit)
 }
 
-// DeleteOutboxEvent implements [fulfilment.Store].
-func (s *Store) DeleteOutboxEvent(ctx context.Context, id int64) error {
-	_, err := s.db.ExecContext(ctx, `DELETE FROM fulfilment_outbox WHERE id = ?`, id)
+// Sent implements [fulfilment.Store].
+func (s *Store) Sent(ctx context.Context, record fulfilment.Record) error {
+	_, err := s.DB.ExecContext(ctx, `UPDATE fulfilment_records SET sent = max(sent, ?) WHERE order_id = ?`, int(record.Status), record.Order.ID)
 	return err
 }
 
-// each calls f with each row that query returns.
-func (s *Store) each(ctx context.Context, f func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := s.db.QueryContext(ctx, query, args...)
+func (s *Store) records(ctx context.Context, where string, args ...any) (records []fulfilment.Record, err error) {
+	rows, err := s.DB.QueryContext(ctx, `SELECT record FROM fulfilment_records `+where, args...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := f(rows); err != nil {
-			return err
+		var recordJSON []byte
+		if err := rows.Scan(&recordJSON); err != nil {
+			return nil, err
 		}
+		var record fulfilment.Record
+		if err := json.Unmarshal(recordJSON, &record); err != nil {
+			return nil, err
+		}
+		records = append(records, record)
 	}
-	return rows.Err()
+	return records, rows.Err()
 }

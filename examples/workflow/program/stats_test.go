@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"testing"
@@ -8,9 +8,7 @@ import (
 )
 
 func TestThousands(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0", 999: "999", 1000: "1,000", 12345: "12,345", 999999: "999,999", 1000000: "1,000,000", 1234567890: "1,234,567,890",
-	} {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 12345: "12,345", 999999: "999,999", 1000000: "1,000,000", 1234567890: "1,234,567,890"} {
 		assert.Equal(t, want, thousands(n))
 	}
 }
@@ -29,19 +27,13 @@ func TestPercentile(t *testing.T) {
 
 func TestRounded(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0:                           "0s",
-		999:                         "999ns",
-		1234:                        "1.23µs",
-		98765:                       "98.8µs",
-		1234567:                     "1.23ms",
-		5432198765:                  "5.43s",
-		2*time.Hour + 3*time.Second: "2h0m0s",
+		0: "0s", 999: "999ns", 1234: "1.23µs", 98765: "98.8µs", 1234567: "1.23ms", 5432198765: "5.43s", 2*time.Hour + 3*time.Second: "2h0m0s",
 	} {
 		assert.Equal(t, want, rounded(d).String())
 	}
 }
 
 func TestRate(t *testing.T) {
-	assert.EqualValues(t, 500, rate(1000, 2*time.Second))
-	assert.EqualValues(t, 0, rate(1000, 0))
+	assert.Equal(t, "1,500", rate(3000, 2*time.Second))
+	assert.Equal(t, "0", rate(1000, 0))
 }

@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"bytes"
@@ -17,17 +17,17 @@ import (
 // stats counts what the engine does.
 type stats struct {
 	start     time.Time
-	delivered atomic.Int64
+	delivered atomic.Int64 // orders
 	badLines  atomic.Int64
-	events    atomic.Int64 // received by the consumer of their topic, each counted once
+
+	mu        sync.Mutex
 	consumers map[string]*consumerStats
 }
 
 // consumerStats counts what one consumer does.
 type consumerStats struct {
-	mu                           sync.Mutex
 	handOffs                     []time.Duration // from the Send of each event to its first Recv
-	redelivered, failed, crashed int64
+	redelivered, failed, crashed int
 }
 
 func newStats() *stats {
@@ -42,55 +42,68 @@ func newStats() *stats {
 // this process, so its CreatedAt is an instant of this process's clock.
 func (s *stats) received(consumer string, event *fulfilment.Event, redelivered bool) {
 	handOff := time.Since(event.CreatedAt)
-	c := s.consumers[consumer]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if redelivered {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.consumers[consumer]; redelivered {
 		c.redelivered++
-		return
+	} else {
+		c.handOffs = append(c.handOffs, handOff)
 	}
-	s.events.Add(1)
-	c.handOffs = append(c.handOffs, handOff)
 }
 
 func (s *stats) failed(consumer string, err error) {
-	c := s.consumers[consumer]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, crashed := errors.AsType[*fulfilment.Crash](err); crashed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.consumers[consumer]; errors.Is(err, errCrash) {
 		c.crashed++
 	} else {
 		c.failed++
 	}
 }
 
+// eventsLocked returns how many events have been received by the consumer of their
+// topic, each counted once.
+func (s *stats) eventsLocked() (events int) {
+	for _, c := range s.consumers {
+		events += len(c.handOffs)
+	}
+	return events
+}
+
+// line shows how far the work is.
+func (s *stats) line(inProgress int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := s.eventsLocked()
+	return fmt.Sprintf("%s orders delivered, %d in progress, %s events, %s a second",
+		thousands(int(s.delivered.Load())), inProgress, thousands(events), rate(events, time.Since(s.start)))
+}
+
 // writeTable writes what s has counted, and the rates that makes over the time
 // that it took. It is called when the engine has nothing left to do.
-func writeTable(w io.Writer, s *stats, took time.Duration) error {
+func (s *stats) writeTable(w io.Writer, took time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var table bytes.Buffer
 	const row = "%-8s %9s %9s %9s %12s %7s %8s\n"
 	fmt.Fprintf(&table, row, "consumer", "events", "p50", "p99", "redelivered", "failed", "crashed")
-	all := new(consumerStats)
+	var all consumerStats
 	for _, name := range fulfilment.Consumers() {
 		c := s.consumers[name]
-		c.mu.Lock()
 		all.handOffs = append(all.handOffs, c.handOffs...)
 		all.redelivered += c.redelivered
 		all.failed += c.failed
 		all.crashed += c.crashed
 		fmt.Fprintf(&table, row, c.cells(name)...)
-		c.mu.Unlock()
 	}
 	fmt.Fprintf(&table, row, all.cells("all")...)
 	fmt.Fprintln(&table, "p50 and p99 are from Send to Recv")
 
-	delivered, events := s.delivered.Load(), s.events.Load()
-	fmt.Fprintf(&table, "\n%-8s %9s delivered in %v, %s a second\n",
-		"orders", thousands(delivered), rounded(took), thousands(rate(delivered, took)))
-	fmt.Fprintf(&table, "%-8s %9s handed on, %s a second\n",
-		"events", thousands(events), thousands(rate(events, took)))
+	orders, events := int(s.delivered.Load()), s.eventsLocked()
+	fmt.Fprintf(&table, "\n%-8s %9s delivered in %v, %s a second\n", "orders", thousands(orders), rounded(took), rate(orders, took))
+	fmt.Fprintf(&table, "%-8s %9s handed on, %s a second\n", "events", thousands(events), rate(events, took))
 	if badLines := s.badLines.Load(); badLines > 0 {
-		fmt.Fprintf(&table, "%-8s %9s not accepted\n", "lines", thousands(badLines))
+		fmt.Fprintf(&table, "%-8s %9s not accepted\n", "lines", thousands(int(badLines)))
 	}
 	_, err := w.Write(table.Bytes())
 	return err
@@ -100,7 +113,7 @@ func writeTable(w io.Writer, s *stats, took time.Duration) error {
 func (c *consumerStats) cells(name string) []any {
 	slices.Sort(c.handOffs)
 	return []any{
-		name, thousands(int64(len(c.handOffs))), percentile(c.handOffs, 50), percentile(c.handOffs, 99),
+		name, thousands(len(c.handOffs)), percentile(c.handOffs, 50), percentile(c.handOffs, 99),
 		thousands(c.redelivered), thousands(c.failed), thousands(c.crashed),
 	}
 }
@@ -123,16 +136,17 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
-func rate(n int64, d time.Duration) int64 {
+// rate returns n a second.
+func rate(n int, d time.Duration) string {
 	if d <= 0 {
-		return 0
+		return "0"
 	}
-	return int64(float64(n) / d.Seconds())
+	return thousands(int(float64(n) / d.Seconds()))
 }
 
 // thousands writes n with a comma between every three digits.
-func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
+func thousands(n int) string {
+	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}

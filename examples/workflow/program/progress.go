@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"fmt"
@@ -81,41 +81,27 @@ func (p *progress) follow(line func() string) (stop func()) {
 
 // show puts line in the place of the last one shown.
 func (p *progress) show(line string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.terminal {
-		fmt.Fprint(p.w, erase+cutOff+line+wrap)
-		p.shown = true
+		p.print(cutOff+line+wrap, true)
 	} else {
-		fmt.Fprintln(p.w, line)
-	}
-}
-
-// note shows a line in place on a terminal, and nothing elsewhere.
-func (p *progress) note(format string, args ...any) {
-	if p.terminal {
-		p.show(fmt.Sprintf(format, args...))
+		p.print(line+"\n", false)
 	}
 }
 
 // printf writes a message that stays.
 func (p *progress) printf(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clearLocked()
-	fmt.Fprintf(p.w, format+"\n", args...)
+	p.print(fmt.Sprintf(format+"\n", args...), false)
 }
 
 // clear takes the line away.
-func (p *progress) clear() {
+func (p *progress) clear() { p.print("", false) }
+
+func (p *progress) print(text string, shown bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.clearLocked()
-}
-
-func (p *progress) clearLocked() {
 	if p.shown {
-		fmt.Fprint(p.w, erase)
-		p.shown = false
+		text = erase + text
 	}
+	p.shown = shown
+	fmt.Fprint(p.w, text)
 }

@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"bytes"
@@ -17,18 +17,18 @@ func TestProgressOnATerminalRewritesItsLine(t *testing.T) {
 	p := &progress{w: &out, terminal: true}
 	p.show("12 orders")
 	p.printf("line %d is bad", 3)
-	p.note("idling")
+	p.show("13 orders")
+	p.show("14 orders")
 	p.clear()
 	p.clear()
-	assert.Equal(t, "\r\x1b[K\x1b[?7l12 orders\x1b[?7h"+"\r\x1b[K"+"line 3 is bad\n"+
-		"\r\x1b[K\x1b[?7lidling\x1b[?7h"+"\r\x1b[K", out.String())
+	assert.Equal(t, "\x1b[?7l12 orders\x1b[?7h"+"\r\x1b[K"+"line 3 is bad\n"+"\x1b[?7l13 orders\x1b[?7h"+
+		"\r\x1b[K\x1b[?7l14 orders\x1b[?7h"+"\r\x1b[K", out.String())
 }
 
 func TestProgressElsewhereIsPlainLines(t *testing.T) {
 	var out bytes.Buffer
 	p := newProgress(&out)
 	p.show("1 order")
-	p.note("idling")
 	p.show("2 orders")
 	p.printf("line 3 is bad")
 	p.clear()
@@ -58,10 +58,10 @@ func TestAFileIsNoTerminal(t *testing.T) {
 	file, err := os.CreateTemp(t.TempDir(), "")
 	require.NoError(t, err)
 	defer file.Close()
-	assert.False(t, isTerminal(file))
-	assert.False(t, isTerminal(new(bytes.Buffer)))
 	null, err := os.Open(os.DevNull)
 	require.NoError(t, err)
 	defer null.Close()
-	assert.False(t, isTerminal(null))
+	for _, stream := range []any{file, null, new(bytes.Buffer)} {
+		assert.False(t, isTerminal(stream))
+	}
 }
