@@ -1,11 +1,9 @@
 package embedded_test
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/memstreamer/memstreamer/jetstream/embedded"
@@ -84,27 +82,14 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestLogger(t *testing.T) {
-	var log lockedBuffer
-	_, stop, err := embedded.Start(t.TempDir(), embedded.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	defer file.Close()
+	_, stop, err := embedded.Start(t.TempDir(), embedded.WithLogger(slog.New(slog.NewTextHandler(file, nil))))
 	require.NoError(t, err)
 	require.NoError(t, stop())
-	assert.Contains(t, log.String(), "Starting JetStream")
-	assert.NotContains(t, log.String(), "Listening for client connections")
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log, err := os.ReadFile(file.Name())
+	require.NoError(t, err)
+	assert.Contains(t, string(log), "Starting JetStream")
+	assert.NotContains(t, string(log), "Listening for client connections")
 }
