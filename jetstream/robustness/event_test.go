@@ -1,11 +1,14 @@
 package robustness_test
 
 import (
-	"fmt"
-	"strings"
+	"io"
+	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -34,23 +37,28 @@ func TestAnyBytes(t *testing.T) {
 	require.NoError(t, ack())
 }
 
-// TestManyParked sends one large event to 80 names that wait for it, all on the
-// one connection of an embedded server.
-func TestManyParked(t *testing.T) {
-	const names = 80
+// TestDeliveriesWait has more than 64 MB wait for a streamer that is busy. nats.go
+// would drop what comes after them, and say so by LastError.
+func TestDeliveriesWait(t *testing.T) {
 	js := startEmbedded(t)
-	s := newStreamer(t, js)
-	var calls []<-chan received
-	for n := range names {
-		calls = append(calls, start(t.Context(), newReceiver(t, s, "topic", fmt.Sprint("name ", n))))
+	requests := pullRequests(t, js, "topic@name")
+	log, logged := io.Pipe()
+	defer logged.Close()
+	s := newStreamer(t, js, jetstream.WithLogger(slog.New(slog.NewTextHandler(logged, nil))))
+	call := start(t.Context(), newReceiver(t, s, "topic", "name"))
+	inbox := await(t, requests, soonest).Reply
+	// The streamer logs this, and nobody reads its log.
+	require.NoError(t, js.Conn().PublishRequest(inbox, "reply", nil))
+	body := make([]byte, server.MAX_PAYLOAD_SIZE)
+	for range 65 {
+		require.NoError(t, js.Conn().Publish(inbox+"0", body))
 	}
-	parked(t, js, names)
-	large := strings.Repeat("x", 900_000)
-	send(t, s, "topic", large)
-	for _, call := range calls {
-		got := await(t, call, patience)
-		require.NoError(t, got.err)
-		require.Equal(t, large, got.event.ForeignID)
-		require.NoError(t, got.ack())
-	}
+	send(t, s, "topic", "1")
+	require.Eventually(t, func() bool { return consumer(t, js).NumAckPending == 1 }, soonest, time.Millisecond)
+	require.NoError(t, js.Conn().Flush())
+	require.NoError(t, js.Conn().LastError())
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	got := await(t, call, soonest)
+	require.NoError(t, got.err)
+	require.Equal(t, "1", got.event.ForeignID)
 }
