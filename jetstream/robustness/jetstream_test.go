@@ -30,13 +30,20 @@ const soonest = 8 * time.Second
 // streamName is the default's.
 const streamName = "MEMSTREAMER"
 
-func startEmbedded(t testing.TB) natsjs.JetStream {
+// embed starts an embedded server on dir, which ends with t if not stopped before.
+func embed(t testing.TB, dir string) (js natsjs.JetStream, stop func() error) {
 	t.Helper()
-	conn, stop, err := embedded.Start(t.TempDir())
+	conn, stop, err := embedded.Start(dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, stop()) })
-	js, err := natsjs.New(conn)
+	js, err = natsjs.New(conn)
 	require.NoError(t, err)
+	return js, stop
+}
+
+func startEmbedded(t testing.TB) natsjs.JetStream {
+	t.Helper()
+	js, _ := embed(t, t.TempDir())
 	return js
 }
 

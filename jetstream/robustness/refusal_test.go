@@ -3,6 +3,8 @@ package robustness_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -82,18 +84,88 @@ func TestNoRoom(t *testing.T) {
 	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), strings.Repeat("x", 100_000))())
 }
 
-// silentDisk is JetStream on a disk that is full: the server answers no publish.
-type silentDisk struct{ natsjs.JetStream }
-
-func (silentDisk) PublishMsg(ctx context.Context, _ *nats.Msg, _ ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
+// failing is JetStream where requests may fail before they reach the server.
+type failing struct {
+	natsjs.JetStream
+	publish func(context.Context) error
+	stream  func(context.Context) error // nil if it does not fail
 }
 
+func (f failing) PublishMsg(ctx context.Context, m *nats.Msg, opts ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
+	if err := f.publish(ctx); err != nil {
+		return nil, err
+	}
+	return f.JetStream.PublishMsg(ctx, m, opts...)
+}
+
+func (f failing) Stream(ctx context.Context, name string) (natsjs.Stream, error) {
+	if f.stream != nil {
+		if err := f.stream(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return f.JetStream.Stream(ctx, name)
+}
+
+// silence is what a request comes to that is not answered.
+func silence(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A server whose disk is full answers, and no publish.
 func TestFullDisk(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := newStreamer(t, silentDisk{startEmbedded(t)})
+	s := newStreamer(t, failing{JetStream: startEmbedded(t), publish: silence})
 	snd, err := s.NewSender(t.Context(), "topic")
 	require.NoError(t, err)
-	require.ErrorContains(t, within(t, func() error { return snd.Send(t.Context(), "1", 1, nil) }), "the server does not store events: its disk may be full")
+	err = within(t, func() error { return snd.Send(t.Context(), "1", 1, nil) })
+	require.ErrorContains(t, err, "the server does not store events: its disk may be full")
+}
+
+// A server that answers nothing at all is not taken for one whose disk is full.
+func TestSendOutlastsSilence(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	sends := 0
+	silent := func(ctx context.Context) error {
+		if 1 <= sends && sends <= 3 {
+			return silence(ctx)
+		}
+		return nil
+	}
+	js := failing{JetStream: startEmbedded(t), stream: silent}
+	js.publish = func(ctx context.Context) error {
+		sends++
+		return silent(ctx)
+	}
+	send(t, newStreamer(t, js), "topic", "1")
+	assert.Equal(t, 4, sends)
+}
+
+// A server that stops has no JetStream some time before it closes its connections.
+func TestSendOutlastsStop(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	sends := 0
+	js := failing{JetStream: startEmbedded(t), publish: func(context.Context) error {
+		if sends++; sends <= 2 {
+			return nats.ErrNoResponders
+		}
+		return nil
+	}}
+	send(t, newStreamer(t, js), "topic", "1")
+	assert.Equal(t, 3, sends)
+}
+
+// A server that could not make a stream's directory is asked again. It could not
+// while it removed the account's, after the account's last stream: here a file has
+// that name, which the server removes as well.
+func TestNewOutlastsLastStream(t *testing.T) {
+	dir := t.TempDir()
+	js, _ := embed(t, dir)
+	account := filepath.Join(dir, "jetstream", "$G")
+	require.NoError(t, os.RemoveAll(account))
+	require.NoError(t, os.WriteFile(account, nil, 0o600))
+	var log strings.Builder
+	newStreamer(t, js, jetstream.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	assert.Contains(t, log.String(), "error creating store for stream")
 }
