@@ -8,8 +8,6 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/jetstream"
-	"github.com/memstreamer/memstreamer/jetstream/embedded"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,12 +41,8 @@ func BenchmarkStop(b *testing.B) {
 	const names = 1000
 	for b.Loop() {
 		b.StopTimer()
-		conn, stop, err := embedded.Start(b.TempDir())
-		require.NoError(b, err)
-		js, err := natsjs.New(conn)
-		require.NoError(b, err)
-		s, err := jetstream.New(b.Context(), js)
-		require.NoError(b, err)
+		js, stop := embed(b, b.TempDir())
+		s := newStreamer(b, js)
 		for n := range names {
 			require.NoError(b, newReceiver(b, s, "topic", strconv.Itoa(n)).Close())
 		}
@@ -66,8 +60,7 @@ var benchmarkHeaders = map[memstreamer.Header]string{
 }
 
 func benchmarkSend(b *testing.B, s memstreamer.EventStreamer) {
-	snd, err := s.NewSender(b.Context(), "send")
-	require.NoError(b, err)
+	snd := newSender(b, s, "send")
 	for b.Loop() {
 		if err := snd.Send(b.Context(), "order-1001", 1, benchmarkHeaders); err != nil {
 			b.Fatal(err)
@@ -78,8 +71,7 @@ func benchmarkSend(b *testing.B, s memstreamer.EventStreamer) {
 // benchmarkRecvAck receives and acks events that are there already.
 func benchmarkRecvAck(b *testing.B, s memstreamer.EventStreamer) {
 	topic := b.Name()
-	snd, err := s.NewSender(b.Context(), topic)
-	require.NoError(b, err)
+	snd := newSender(b, s, topic)
 	r := newReceiver(b, s, topic, "benchmark", memstreamer.StreamFromLatest())
 	for range b.N {
 		if err := snd.Send(b.Context(), "order-1001", 1, benchmarkHeaders); err != nil {
@@ -102,8 +94,7 @@ func benchmarkRecvAck(b *testing.B, s memstreamer.EventStreamer) {
 // until that has it.
 func benchmarkHandOff(b *testing.B, s memstreamer.EventStreamer) {
 	topic := b.Name()
-	snd, err := s.NewSender(b.Context(), topic)
-	require.NoError(b, err)
+	snd := newSender(b, s, topic)
 	r := newReceiver(b, s, topic, "benchmark", memstreamer.StreamFromLatest())
 	ctx, cancel := context.WithCancel(b.Context())
 	got, done := make(chan struct{}), make(chan error, 1)

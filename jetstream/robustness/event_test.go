@@ -15,7 +15,7 @@ import (
 
 // Any bytes travel in an event.
 func TestAnyBytes(t *testing.T) {
-	s := newStreamer(t, startEmbedded(t))
+	s, _ := startStreamer(t)
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)
@@ -26,9 +26,7 @@ func TestAnyBytes(t *testing.T) {
 		"text":                    "größe\n",
 		"zeros":                   "\x00\x00",
 	}
-	snd, err := s.NewSender(t.Context(), "topic")
-	require.NoError(t, err)
-	require.NoError(t, snd.Send(t.Context(), string(every), 7, headers))
+	require.NoError(t, newSender(t, s, "topic").Send(t.Context(), string(every), 7, headers))
 	r := newReceiver(t, s, "topic", "name")
 	e, ack, err := r.Recv(t.Context())
 	require.NoError(t, err)
@@ -40,6 +38,7 @@ func TestAnyBytes(t *testing.T) {
 // TestDeliveriesWait has more than 64 MB wait for a streamer that is busy. nats.go
 // would drop what comes after them, and say so by LastError.
 func TestDeliveriesWait(t *testing.T) {
+	t.Parallel()
 	js := startEmbedded(t)
 	requests := pullRequests(t, js, "topic@name")
 	log, logged := io.Pipe()
@@ -58,7 +57,5 @@ func TestDeliveriesWait(t *testing.T) {
 	require.NoError(t, js.Conn().Flush())
 	require.NoError(t, js.Conn().LastError())
 	go func() { _, _ = io.Copy(io.Discard, log) }()
-	got := await(t, call, soonest)
-	require.NoError(t, got.err)
-	require.Equal(t, "1", got.event.ForeignID)
+	call.event(t, "1")
 }

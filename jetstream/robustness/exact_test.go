@@ -15,6 +15,7 @@ import (
 // TestExactAcks kills a server right after acks, again and again. None of the
 // events comes again, to processes that have seen none of them.
 func TestExactAcks(t *testing.T) {
+	t.Parallel()
 	const (
 		kills  = 5
 		events = 200 // before each
@@ -29,10 +30,7 @@ func TestExactAcks(t *testing.T) {
 	send(t, s, "topic", names...)
 	forgotten := uint64(0)
 	for range kills {
-		r := newReceiver(t, s, "topic", "name")
-		for _, name := range names[:events] {
-			require.NoError(t, recv(t, r, name)())
-		}
+		receive(t, newReceiver(t, s, "topic", "name"), names[:events]...)
 		names = names[events:]
 		require.NoError(t, srv.kill())
 		require.NoError(t, s.Close())
@@ -41,7 +39,7 @@ func TestExactAcks(t *testing.T) {
 		floor := consumer(t, js).AckFloor.Stream
 		forgotten += uint64((kills+1)*events-len(names)) - floor
 	}
-	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), names[0])())
+	receive(t, newReceiver(t, s, "topic", "name"), names[0])
 	assert.NotZero(t, forgotten, "the server forgot no ack, so that this shows nothing")
 	t.Logf("the server forgot %d of %d acks", forgotten, kills*events)
 }
@@ -70,54 +68,38 @@ func TestExactAcksLate(t *testing.T) {
 	acked := make(chan error, 1)
 	go func() { acked <- first() }()
 	require.Eventually(t, func() bool { return consumer(t, js).AckFloor.Stream == 1 }, patience, time.Millisecond)
-	require.NoError(t, recv(t, newReceiver(t, there, "topic", "name"), "2")())
+	receive(t, newReceiver(t, there, "topic", "name"), "2")
 	close(released)
 	require.NoError(t, await(t, acked, soon))
 
-	_, err := js.ResetConsumerToSequence(t.Context(), streamName, consumer(t, js).Name, 1)
-	require.NoError(t, err)
+	forget(t, js)
 	recv(t, newReceiver(t, newStreamer(t, js, jetstream.WithExactAcks()), "topic", "name"), "3")
 }
 
 // The record of an ack goes with its cursor.
 func TestExactAcksForget(t *testing.T) {
-	js := startEmbedded(t)
-	s := newStreamer(t, js, jetstream.WithExactAcks())
+	s, js := startStreamer(t, jetstream.WithExactAcks())
 	send(t, s, "topic", "1", "2")
 	r := newReceiver(t, s, "topic", "name")
-	require.NoError(t, recv(t, r, "1")())
+	receive(t, r, "1")
 	require.NoError(t, r.Close())
-	records := func() uint64 {
-		stream, err := js.Stream(t.Context(), streamName+"_ACKS")
-		require.NoError(t, err)
-		return stream.CachedInfo().State.Msgs
-	}
-	require.EqualValues(t, 1, records())
+	require.EqualValues(t, 1, messages(t, js, streamName+"_ACKS"))
 	require.NoError(t, s.Forget(t.Context(), "topic", "name"))
-	require.Zero(t, records())
+	require.Zero(t, messages(t, js, streamName+"_ACKS"))
 
-	r = newReceiver(t, s, "topic", "name")
-	require.NoError(t, recv(t, r, "1")())
-	require.NoError(t, recv(t, r, "2")())
-	require.EqualValues(t, 1, records(), "one is kept")
+	receive(t, newReceiver(t, s, "topic", "name"), "1", "2")
+	require.EqualValues(t, 1, messages(t, js, streamName+"_ACKS"), "one is kept")
 	// Somebody else deletes the consumer.
-	require.NoError(t, js.DeleteConsumer(t.Context(), streamName, consumer(t, js).Name))
-	other := newStreamer(t, js, jetstream.WithExactAcks())
-	newReceiver(t, other, "topic", "name")
-	third := newStreamer(t, js, jetstream.WithExactAcks())
-	recv(t, newReceiver(t, third, "topic", "name"), "1")
+	deleteConsumer(t, js)
+	newReceiver(t, newStreamer(t, js, jetstream.WithExactAcks()), "topic", "name")
+	recv(t, newReceiver(t, newStreamer(t, js, jetstream.WithExactAcks()), "topic", "name"), "1")
 }
 
 func TestExactAcksExpire(t *testing.T) {
-	js := startEmbedded(t)
-	s := newStreamer(t, js, jetstream.WithExactAcks(), jetstream.WithConsumerInactivity(200*time.Millisecond), jetstream.WithStorage(natsjs.MemoryStorage))
+	s, js := startStreamer(t, jetstream.WithExactAcks(), jetstream.WithConsumerInactivity(200*time.Millisecond))
 	send(t, s, "topic", "1")
 	r := newReceiver(t, s, "topic", "name")
-	require.NoError(t, recv(t, r, "1")())
+	receive(t, r, "1")
 	require.NoError(t, r.Close())
-	require.Eventually(t, func() bool {
-		stream, err := js.Stream(t.Context(), streamName+"_ACKS")
-		require.NoError(t, err)
-		return stream.CachedInfo().State.Msgs == 0
-	}, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return messages(t, js, streamName+"_ACKS") == 0 }, patience, 10*time.Millisecond)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/memstreamer/memstreamer"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -34,61 +35,51 @@ func TestAckAfterKill(t *testing.T) {
 	}
 	require.NoError(t, within(t, acking.Wait))
 	for _, r := range receivers {
-		require.NoError(t, recv(t, r, "2")())
+		receive(t, r, "2")
 	}
 }
 
-// TestAckOfForgottenDelivery has a server forget several deliveries, as one that
-// was killed does, and only then get the ack of the last.
+// A server that was killed has forgotten the acks of its last moment. A process that
+// lives on has not.
+func TestForgottenAck(t *testing.T) {
+	s, js := startStreamer(t)
+	send(t, s, "topic", "1", "2", "3")
+	r := newReceiver(t, s, "topic", "name")
+	receive(t, r, "1", "2")
+	forget(t, js)
+	receive(t, r, "3")
+	assert.EqualValues(t, 3, consumer(t, js).AckFloor.Stream)
+}
+
+// TestAckOfForgottenDelivery has a server forget several deliveries, and only then
+// get the ack of the last.
 func TestAckOfForgottenDelivery(t *testing.T) {
-	js := startEmbedded(t)
-	s := newStreamer(t, js)
-	send(t, s, "topic", "1", "2", "3", "4")
-	r := newReceiver(t, s, "topic", "name")
-	require.NoError(t, recv(t, r, "1")())
-	require.NoError(t, recv(t, r, "2")())
-	ack := recv(t, r, "3")
-	_, err := js.ResetConsumerToSequence(t.Context(), streamName, consumer(t, js).Name, 1)
-	require.NoError(t, err)
-	require.NoError(t, within(t, ack))
-	assert.EqualValues(t, 3, consumer(t, js).AckFloor.Stream)
-	recv(t, r, "4")
-}
-
-// The server may have forgotten an ack and not its delivery. To it the event is
-// out, and nobody has it.
-func TestAckOfForgottenDeliveryBehindAnother(t *testing.T) {
-	js := startEmbedded(t)
-	s := newStreamer(t, js)
-	send(t, s, "topic", "1", "2", "3", "4")
-	r := newReceiver(t, s, "topic", "name")
-	require.NoError(t, recv(t, r, "1")())
-	require.NoError(t, recv(t, r, "2")())
-	ack := recv(t, r, "3")
-	_, err := js.ResetConsumerToSequence(t.Context(), streamName, consumer(t, js).Name, 1)
-	require.NoError(t, err)
-	c, err := js.Consumer(t.Context(), streamName, consumer(t, js).Name)
-	require.NoError(t, err)
-	msg, err := c.Next()
-	require.NoError(t, err)
-	require.Contains(t, string(msg.Data()), `"1"`)
-	require.NoError(t, within(t, ack))
-	assert.EqualValues(t, 3, consumer(t, js).AckFloor.Stream)
-	recv(t, r, "4")
-}
-
-// The event whose delivery the server forgot may be gone by then.
-func TestAckOfForgottenEvent(t *testing.T) {
-	js := startEmbedded(t)
-	s := newStreamer(t, js)
-	send(t, s, "topic", "1", "2")
-	r := newReceiver(t, s, "topic", "name")
-	ack := recv(t, r, "1")
-	_, err := js.ResetConsumerToSequence(t.Context(), streamName, consumer(t, js).Name, 1)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), streamName)
-	require.NoError(t, err)
-	require.NoError(t, stream.DeleteMsg(t.Context(), 1))
-	require.NoError(t, within(t, ack))
-	recv(t, r, "2")
+	for name, then := range map[string]func(*testing.T, natsjs.JetStream){
+		"": func(*testing.T, natsjs.JetStream) {},
+		// The server has forgotten an ack and not its delivery. To it the event is out,
+		// and nobody has it.
+		"behind another": func(t *testing.T, js natsjs.JetStream) {
+			c, err := js.Consumer(t.Context(), streamName, consumer(t, js).Name)
+			require.NoError(t, err)
+			msg, err := c.Next()
+			require.NoError(t, err)
+			require.Contains(t, string(msg.Data()), `"1"`)
+		},
+		"of an event that is gone": func(t *testing.T, js natsjs.JetStream) {
+			require.NoError(t, stream(t, js, streamName).DeleteMsg(t.Context(), 3))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, js := startStreamer(t)
+			send(t, s, "topic", "1", "2", "3", "4")
+			r := newReceiver(t, s, "topic", "name")
+			receive(t, r, "1", "2")
+			ack := recv(t, r, "3")
+			forget(t, js)
+			then(t, js)
+			require.NoError(t, within(t, ack))
+			assert.GreaterOrEqual(t, consumer(t, js).AckFloor.Stream, uint64(2))
+			recv(t, r, "4")
+		})
+	}
 }

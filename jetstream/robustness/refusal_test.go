@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -19,11 +21,7 @@ const noJetStream = "there is no JetStream on the server"
 
 // A server without JetStream is told from one that is not available.
 func TestNoJetStream(t *testing.T) {
-	o := serverOptions(t)
-	o.JetStream = false
-	srv := &singleServer{options: o}
-	require.NoError(t, srv.start())
-	t.Cleanup(srv.stop)
+	srv := startServer(t, func(o *server.Options) { o.JetStream = false })
 	js := connect(t, srv.url())
 	// It logs each request that it repeats.
 	var log strings.Builder
@@ -41,8 +39,7 @@ func TestJetStreamSwitchedOff(t *testing.T) {
 	r := newReceiver(t, s, "topic", "name")
 	ack := recv(t, r, "1")
 	idle := newReceiver(t, s, "topic", "idle")
-	snd, err := s.NewSender(t.Context(), "topic")
-	require.NoError(t, err)
+	snd := newSender(t, s, "topic")
 	require.NoError(t, srv.running.ShutdownJetStream())
 	for what, call := range map[string]func(context.Context) error{
 		"Send": func(ctx context.Context) error { return snd.Send(ctx, "2", 1, nil) },
@@ -67,21 +64,57 @@ func TestJetStreamSwitchedOff(t *testing.T) {
 
 // A server refuses what exceeds the storage that it may use.
 func TestNoRoom(t *testing.T) {
-	o := serverOptions(t)
-	o.JetStreamMaxStore = 1 << 20
-	srv := &singleServer{options: o}
-	require.NoError(t, srv.start())
-	t.Cleanup(srv.stop)
+	srv := startServer(t, func(o *server.Options) { o.JetStreamMaxStore = 1 << 20 })
 	s := newStreamer(t, connect(t, srv.url()))
-	snd, err := s.NewSender(t.Context(), "topic")
-	require.NoError(t, err)
+	snd, large := newSender(t, s, "topic"), strings.Repeat("x", 100_000)
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
+	var err error
 	for err == nil {
-		err = snd.Send(ctx, strings.Repeat("x", 100_000), 1, nil)
+		err = snd.Send(ctx, large, 1, nil)
 	}
 	require.ErrorContains(t, err, "the server has no room: free its disk, raise its max_file_store")
-	require.NoError(t, recv(t, newReceiver(t, s, "topic", "name"), strings.Repeat("x", 100_000))())
+	receive(t, newReceiver(t, s, "topic", "name"), large)
+}
+
+// What is not an event holds up its topic until it is deleted.
+func TestNotAnEvent(t *testing.T) {
+	s, js := startStreamer(t)
+	r := newReceiver(t, s, "topic", "name")
+	published, err := js.Publish(t.Context(), streamName+".topic", []byte("not JSON"))
+	require.NoError(t, err)
+	send(t, s, "topic", "1")
+	for range 2 {
+		require.ErrorContains(t, start(t.Context(), r).err(t), "message 1 on subject \"MEMSTREAMER.topic\" is not an event")
+	}
+	require.NoError(t, stream(t, js, streamName).DeleteMsg(t.Context(), published.Sequence))
+	require.Eventually(t, func() bool { return consumer(t, js).NumAckPending == 0 }, patience, time.Millisecond)
+	recv(t, r, "1")
+}
+
+func TestForeignConsumer(t *testing.T) {
+	s, js := startStreamer(t)
+	_, err := js.CreateConsumer(t.Context(), streamName, natsjs.ConsumerConfig{Durable: "topic@name", AckPolicy: natsjs.AckAllPolicy})
+	require.NoError(t, err)
+	_, err = s.NewReceiver(t.Context(), "topic", "name")
+	require.ErrorContains(t, err, "consumer \"topic@name\" is not a cursor of memstreamer")
+}
+
+func TestTooLarge(t *testing.T) {
+	s, _ := startStreamer(t)
+	err := newSender(t, s, "topic").Send(t.Context(), strings.Repeat("1", 2<<20), 1, nil)
+	require.ErrorContains(t, err, "maximum payload exceeded")
+}
+
+// An operator may forbid requests that wait for long, which are all of ours.
+func TestRefusedPulls(t *testing.T) {
+	s, js := startStreamer(t)
+	r := newReceiver(t, s, "topic", "name")
+	cfg := consumer(t, js).Config
+	cfg.MaxRequestExpires = time.Second
+	_, err := js.UpdateConsumer(t.Context(), streamName, cfg)
+	require.NoError(t, err)
+	require.ErrorContains(t, start(t.Context(), r).err(t), "the server refuses pull requests: 409 Exceeded MaxRequestExpires of 1s")
 }
 
 // failing is JetStream where requests may fail before they reach the server.
@@ -117,9 +150,8 @@ func silence(ctx context.Context) error {
 func TestFullDisk(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := newStreamer(t, failing{JetStream: startEmbedded(t), publish: silence})
-	snd, err := s.NewSender(t.Context(), "topic")
-	require.NoError(t, err)
-	err = within(t, func() error { return snd.Send(t.Context(), "1", 1, nil) })
+	snd := newSender(t, s, "topic")
+	err := within(t, func() error { return snd.Send(t.Context(), "1", 1, nil) })
 	require.ErrorContains(t, err, "the server does not store events: its disk may be full")
 }
 

@@ -1,28 +1,25 @@
 package robustness_test
 
 import (
-	"fmt"
+	"context"
 	"testing"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/jetstream"
-	"github.com/memstreamer/memstreamer/jetstream/embedded"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // run starts an embedded server in dir and a streamer on it, and returns what
 // stops both.
 func run(t *testing.T, dir string) (memstreamer.EventStreamer, func()) {
 	t.Helper()
-	conn, stop, err := embedded.Start(dir)
-	require.NoError(t, err)
-	js, err := natsjs.New(conn)
-	require.NoError(t, err)
-	s, err := jetstream.New(t.Context(), js)
-	require.NoError(t, err)
+	js, stop := embed(t, dir)
+	s := newStreamer(t, js)
 	return s, func() {
 		t.Helper()
 		require.NoError(t, s.Close())
@@ -39,17 +36,15 @@ func TestRestart(t *testing.T) {
 	newReceiver(t, s, "topic", "idle")
 	send(t, s, "topic", "1", "2", "3")
 	newReceiver(t, s, "topic", "latest", memstreamer.StreamFromLatest())
-	require.NoError(t, recv(t, early, "1")())
+	receive(t, early, "1")
 	stop() // between Send and Recv of 2, for early, and of 1, for idle
 
 	s, stop = run(t, dir)
-	early = newReceiver(t, s, "topic", "early")
-	recv(t, early, "2")
+	recv(t, newReceiver(t, s, "topic", "early"), "2")
 	stop() // between Recv and Ack of 2
 
 	s, stop = run(t, dir)
-	early = newReceiver(t, s, "topic", "early")
-	require.NoError(t, recv(t, early, "2")())
+	receive(t, newReceiver(t, s, "topic", "early"), "2")
 	stop() // after the Ack of 2
 
 	s, stop = run(t, dir)
@@ -61,46 +56,117 @@ func TestRestart(t *testing.T) {
 		"latest": {"4"},
 	} {
 		// They have cursors, which have been kept.
-		r := newReceiver(t, s, "topic", name, memstreamer.StreamFromLatest())
-		for _, foreignID := range want {
-			require.NoError(t, recv(t, r, foreignID)())
-		}
+		receive(t, newReceiver(t, s, "topic", name, memstreamer.StreamFromLatest()), want...)
 	}
 }
 
-// TestRestartOften acks one event for each start of the server.
-func TestRestartOften(t *testing.T) {
-	dir := t.TempDir()
-	for n := range 5 {
-		s, stop := run(t, dir)
-		r := newReceiver(t, s, "topic", "name")
-		send(t, s, "topic", fmt.Sprint("first of ", n), fmt.Sprint("second of ", n))
-		if n > 0 {
-			require.NoError(t, recv(t, r, fmt.Sprint("second of ", n-1))())
-		}
-		require.NoError(t, recv(t, r, fmt.Sprint("first of ", n))())
-		stop()
-	}
-}
-
-// TestStopUnderUse stops the server without the streamer, while a Recv waits and
-// another has its event.
+// TestStopUnderUse stops an embedded server, and so closes its connection for good,
+// under a streamer in use. Another starts on what it has kept.
 func TestStopUnderUse(t *testing.T) {
 	dir := t.TempDir()
-	conn, stop, err := embedded.Start(dir)
-	require.NoError(t, err)
-	js, err := natsjs.New(conn)
-	require.NoError(t, err)
+	js, stop := embed(t, dir)
 	s := newStreamer(t, js)
-	send(t, s, "topic", "1")
-	ack := recv(t, newReceiver(t, s, "topic", "name"), "1")
-	call := start(t.Context(), newReceiver(t, s, "empty", "name"))
-	parked(t, js, 1)
+	send(t, s, "topic", "1", "2")
+	r := newReceiver(t, s, "topic", "name")
+	receive(t, r, "1")
+	ack := recv(t, r, "2")
+	waiting := park(t, js, newReceiver(t, s, "empty", "name"))
+	snd := newSender(t, s, "topic")
 	require.NoError(t, stop())
-	require.ErrorIs(t, await(t, call, soonest).err, nats.ErrConnectionClosed)
-	require.ErrorIs(t, ack(), nats.ErrConnectionClosed)
+
+	require.ErrorIs(t, waiting.err(t), nats.ErrConnectionClosed)
+	for what, call := range map[string]func() error{
+		"Recv": func() error {
+			_, _, err := r.Recv(t.Context())
+			return err
+		},
+		"Ack":  ack,
+		"Send": func() error { return snd.Send(t.Context(), "3", 1, nil) },
+		"NewReceiver": func() error {
+			_, err := s.NewReceiver(t.Context(), "topic", "another")
+			return err
+		},
+		"New": func() error {
+			_, err := jetstream.New(t.Context(), js)
+			return err
+		},
+	} {
+		require.ErrorIs(t, within(t, call), nats.ErrConnectionClosed, what)
+	}
+	require.NoError(t, within(t, s.Close))
 
 	again, stopAgain := run(t, dir)
 	defer stopAgain()
-	assert.NoError(t, recv(t, newReceiver(t, again, "topic", "name"), "1")())
+	receive(t, newReceiver(t, again, "topic", "name"), "2")
+}
+
+// TestServerRestarts has a server go away, and come back, under a Send and a Recv
+// that wait for it.
+func TestServerRestarts(t *testing.T) {
+	srv := startServer(t)
+	js := connect(t, srv.url())
+	s := newStreamer(t, js)
+	r := newReceiver(t, s, "topic", "name")
+	send(t, s, "topic", "1")
+	receive(t, r, "1")
+	call := park(t, js, r)
+
+	srv.stop()
+	require.Eventually(t, func() bool { return js.Conn().Status() == nats.RECONNECTING }, patience, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	snd := newSender(t, s, "topic")
+	err := within(t, func() error { return snd.Send(ctx, "lost", 1, nil) })
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "no connection to the server (RECONNECTING)")
+	sent := make(chan error, 1)
+	go func() { sent <- snd.Send(t.Context(), "2", 1, nil) }()
+
+	require.NoError(t, srv.start())
+	require.NoError(t, await(t, sent, patience))
+	got := await(t, call, patience)
+	require.NoError(t, got.err)
+	if got.event.ForeignID == "lost" {
+		// It was not: its Send left that open.
+		require.NoError(t, got.ack())
+		got = await(t, start(t.Context(), r), patience)
+		require.NoError(t, got.err)
+	}
+	require.Equal(t, "2", got.event.ForeignID)
+	require.NoError(t, got.ack())
+}
+
+// TestLeaderRestarts stops the server that leads the stream, twice, while two
+// processes send and receive. The other two servers carry on without it, and it
+// comes back under the next Sends.
+func TestLeaderRestarts(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	w := newWorld(t, func() natsjs.JetStream { return c.connect(t) }, jetstream.WithReplicas(3))
+	receiving, stop := context.WithCancel(t.Context())
+	defer stop()
+	var receivers errgroup.Group
+	for topic := range w.judges {
+		for _, s := range w.processes {
+			receivers.Go(func() error { return w.receive(receiving, s, topic) })
+		}
+	}
+	events := atLength(50) // to each topic, each time
+	for range 2 {
+		require.NoError(t, w.sendAll(t.Context(), events))
+		leader, err := c.leader(t.Context(), w.operator)
+		require.NoError(t, err)
+		var sending errgroup.Group
+		sending.Go(func() error { return w.sendAll(t.Context(), events) })
+		leader.stop()
+		require.NoError(t, sending.Wait())
+		require.NoError(t, w.drain())
+		t.Logf("without %s: %v", leader.options.ServerName, w)
+		require.NoError(t, leader.start())
+	}
+	stop()
+	require.NoError(t, receivers.Wait())
+	v := w.verdict()
+	assert.Zero(t, v.lost+v.repeated+v.reordered, "%v", v)
+	assert.EqualValues(t, 4*events*len(w.judges), messages(t, w.operator, streamName), "a Send was repeated and appended twice")
 }

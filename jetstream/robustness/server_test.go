@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,9 +34,13 @@ func serverOptions(t testing.TB) *server.Options {
 	}
 }
 
-func startServer(t testing.TB) *singleServer {
+// startServer starts a server, after change has changed its options.
+func startServer(t testing.TB, change ...func(*server.Options)) *singleServer {
 	t.Helper()
 	s := &singleServer{options: serverOptions(t)}
+	for _, f := range change {
+		f(s.options)
+	}
 	require.NoError(t, s.start())
 	t.Cleanup(s.stop)
 	return s
@@ -82,12 +87,18 @@ func connectPatiently(t testing.TB, url string) natsjs.JetStream {
 	return connect(t, url, nats.RetryOnFailedConnect(true))
 }
 
-// freePort returns a port that nothing listens on, from below those that a
-// system gives to outgoing connections.
+// Ports are taken from below those that a system gives to outgoing connections.
+var (
+	firstPort = 20_000 + rand.IntN(9_000)
+	ports     atomic.Int64 // counts those that freePort has tried
+)
+
+// freePort returns a port that nothing listens on, and that it has not returned
+// before: tests run at once, and servers come back on their ports.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
-		port := 20000 + rand.IntN(10000)
+		port := firstPort + int(ports.Add(1))
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue

@@ -33,6 +33,7 @@ func (s stuck) PublishMsg(ctx context.Context, m *nats.Msg, opts ...natsjs.Publi
 // Senders whose message IDs are stuck have another server lead the stream, once
 // for all of them.
 func TestStuckIDs(t *testing.T) {
+	t.Parallel()
 	const senders = 8
 	c := startCluster(t)
 	js := c.connect(t)
@@ -52,7 +53,7 @@ func TestStuckIDs(t *testing.T) {
 	for range senders {
 		require.NoError(t, await(t, sent, patience))
 	}
-	assert.EqualValues(t, senders, messages(t, js))
+	assert.EqualValues(t, senders, messages(t, js, streamName))
 	require.NoError(t, js.Conn().Flush())
 	requests, _, err := stepdowns.Pending()
 	require.NoError(t, err)

@@ -16,14 +16,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// startTwo returns the streamers of two processes on one server.
+func startTwo(t testing.TB) (here, there *jetstream.Streamer, js natsjs.JetStream) {
+	t.Helper()
+	here, js = startStreamer(t)
+	return here, newStreamer(t, js), js
+}
+
 // A process that has an event and does not ack it, be it busy, stuck or cut
 // off, does not keep it from the next receiver of the name.
 func TestTakeover(t *testing.T) {
-	js := startEmbedded(t)
-	here, there := newStreamer(t, js), newStreamer(t, js)
+	here, there, _ := startTwo(t)
 	send(t, here, "topic", "1", "2")
-	first := newReceiver(t, here, "topic", "name")
-	late := recv(t, first, "1")
+	late := recv(t, newReceiver(t, here, "topic", "name"), "1")
 
 	second := newReceiver(t, there, "topic", "name")
 	ack := recv(t, second, "1")
@@ -33,12 +38,100 @@ func TestTakeover(t *testing.T) {
 	recv(t, second, "2")
 }
 
+// An ack is good while its event is out of one receiver's hands, and not yet in
+// another's.
+func TestAckBetweenReceivers(t *testing.T) {
+	here, there, _ := startTwo(t)
+	send(t, here, "topic", "1", "2")
+	first := newReceiver(t, here, "topic", "name")
+	late := recv(t, first, "1")
+	require.NoError(t, first.Close())
+	second := newReceiver(t, there, "topic", "name")
+	require.NoError(t, late())
+	recv(t, second, "2")
+}
+
+// Of receivers that wait in two processes, one gets an event, and the other one
+// when the first closes.
+func TestGivenBackOnClose(t *testing.T) {
+	here, there, js := startTwo(t)
+	first, second := newReceiver(t, here, "topic", "name"), newReceiver(t, there, "topic", "name")
+	call := park(t, js, first)
+	other := start(t.Context(), second)
+	parked(t, js, 2)
+	send(t, here, "topic", "1") // to the one that waited first
+	call.event(t, "1")
+	require.NoError(t, first.Close())
+	require.NoError(t, other.event(t, "1")())
+}
+
+// An event that comes when nobody waits for it any more goes back, so that it
+// is not kept from those who wait elsewhere.
+func TestGivenBackUnwanted(t *testing.T) {
+	here, there, js := startTwo(t)
+	giveUp(t, js, newReceiver(t, here, "topic", "name"))
+	call := start(t.Context(), newReceiver(t, there, "topic", "name"))
+	parked(t, js, 2)
+	send(t, here, "topic", "1")
+	call.event(t, "1")
+}
+
+// TestTooLate has events come just when the Recv that waits for them ends. Those
+// that it does not return go to a receiver that waits elsewhere.
+func TestTooLate(t *testing.T) {
+	t.Parallel()
+	here, there, js := startTwo(t)
+	late := 0
+	for n := range 60 {
+		topic := fmt.Sprint("topic-", n)
+		requests := pullRequests(t, js, topic+"@name")
+		ctx, cancel := context.WithCancel(t.Context())
+		first := start(ctx, newReceiver(t, here, topic, "name"))
+		await(t, requests, soonest)
+		second := start(t.Context(), newReceiver(t, there, topic, "name"))
+		await(t, requests, soonest)
+
+		snd := newSender(t, here, topic)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			time.Sleep(time.Duration(n) * 5 * time.Microsecond)
+			cancel()
+		}()
+		require.NoError(t, snd.Send(t.Context(), "1", 1, nil))
+		<-ended
+		if got := await(t, first, soonest); got.err == nil {
+			require.NoError(t, got.ack())
+		} else {
+			late++
+			require.NoError(t, second.event(t, "1")())
+		}
+	}
+	t.Logf("%d of 60 came too late", late)
+}
+
+// TestDeliveryToNobody has an event delivered for a cursor that is gone, while a
+// receiver of its name waits elsewhere.
+func TestDeliveryToNobody(t *testing.T) {
+	here, there, js := startTwo(t)
+	requests := pullRequests(t, js, "topic@name")
+	gone := start(t.Context(), newReceiver(t, here, "topic", "name"))
+	first := await(t, requests, soonest)
+	call := start(t.Context(), newReceiver(t, there, "topic", "name"))
+	await(t, requests, soonest)
+	require.NoError(t, js.Conn().PublishMsg(&nats.Msg{Subject: first.Reply, Header: nats.Header{"Status": {"400"}}}))
+	require.ErrorContains(t, gone.err(t), "the server refuses pull requests: 400")
+
+	// The pull request of the one that is gone came first.
+	send(t, there, "topic", "1")
+	call.event(t, "1")
+}
+
 // Two processes open receivers of one name before there is an event. The first
 // event goes to the one that waits, and stays there when the other one begins to
 // wait too.
 func TestOpenedTogether(t *testing.T) {
-	js := startEmbedded(t)
-	here, there := newStreamer(t, js), newStreamer(t, js)
+	here, there, js := startTwo(t)
 	newReceiver(t, here, "topic", "name") // so that the others find a consumer
 	first, second := newReceiver(t, newStreamer(t, js), "topic", "name"), newReceiver(t, there, "topic", "name")
 	send(t, here, "topic", "1", "2")
@@ -48,16 +141,13 @@ func TestOpenedTogether(t *testing.T) {
 	call := start(t.Context(), second)
 	await(t, requests, soonest)
 	require.NoError(t, ack())
-	got := await(t, call, soonest)
-	require.NoError(t, got.err)
-	assert.Equal(t, "2", got.event.ForeignID)
+	call.event(t, "2")
 }
 
 // A Recv takes an event from another process and ends before it gets it. The
 // ack of the other process is as good as before.
 func TestTakeoverGivenUp(t *testing.T) {
-	js := startEmbedded(t)
-	here, there := newStreamer(t, js), newStreamer(t, js)
+	here, there, js := startTwo(t)
 	send(t, here, "topic", "1", "2")
 	ack := recv(t, newReceiver(t, here, "topic", "name"), "1")
 
@@ -84,11 +174,10 @@ func TestTakeoverGivenUp(t *testing.T) {
 // A cluster counts a delivery before its servers have agreed on it, and does not
 // say then which event it was.
 func TestTakeoverNotAppliedYet(t *testing.T) {
-	js := startEmbedded(t)
-	here := newStreamer(t, js)
+	here, js := startStreamer(t)
 	send(t, here, "topic", "1", "2")
 	held := newReceiver(t, here, "topic", "name")
-	require.NoError(t, recv(t, held, "1")())
+	receive(t, held, "1")
 	recv(t, held, "2")
 
 	var asked atomic.Int64
@@ -104,8 +193,8 @@ func TestTakeoverNotAppliedYet(t *testing.T) {
 // A server may answer for a consumer that it does not lead, and of which it
 // knows only that it exists.
 func TestNoLeader(t *testing.T) {
-	js := startEmbedded(t)
-	newReceiver(t, newStreamer(t, js), "topic", "name")
+	here, js := startStreamer(t)
+	newReceiver(t, here, "topic", "name")
 	var asked atomic.Int64
 	s := newStreamer(t, forged{JetStream: js, clustered: true, info: func(info *natsjs.ConsumerInfo) {
 		n := asked.Add(1)
@@ -125,16 +214,14 @@ func TestNoLeader(t *testing.T) {
 // which takes over, while another process receives and acks in a cluster. No
 // event comes after its ack was confirmed.
 func TestTakeoverKeepsAcks(t *testing.T) {
-	events := atLength(250)
+	t.Parallel()
 	js := startCluster(t).connect(t)
 	here, there := newStreamer(t, js, jetstream.WithReplicas(3)), newStreamer(t, js, jetstream.WithReplicas(3))
-	snd, err := here.NewSender(t.Context(), "topic")
-	require.NoError(t, err)
-	for n := range events {
-		require.NoError(t, snd.Send(t.Context(), fmt.Sprint(n), 1, nil))
+	var j judge
+	for range atLength(250) {
+		send(t, here, "topic", j.name())
+		j.sends()
 	}
-
-	var floor atomic.Int64 // the last event whose ack was confirmed
 	takeOver := func(ctx context.Context) error {
 		r, err := there.NewReceiver(ctx, "topic", "name")
 		if err != nil {
@@ -143,10 +230,9 @@ func TestTakeoverKeepsAcks(t *testing.T) {
 		defer r.Close()
 		brief, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
-		acked := floor.Load()
-		e, _, err := r.Recv(brief)
-		if err == nil && e.ID <= acked {
-			return fmt.Errorf("event %d came after the ack of event %d", e.ID, acked)
+		call := j.begin()
+		if e, _, err := r.Recv(brief); err == nil {
+			call.receives(e)
 		}
 		return nil
 	}
@@ -166,21 +252,20 @@ func TestTakeoverKeepsAcks(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for floor.Load() < int64(events) {
-			acked := floor.Load()
+		for !j.done() {
+			call := j.begin()
 			e, ack, err := r.Recv(ctx)
 			if err != nil {
 				return err
 			}
-			if e.ID <= acked {
-				return fmt.Errorf("event %d came after its ack", e.ID)
-			}
+			call.receives(e)
 			if err := ack(); err != nil {
 				return err
 			}
-			floor.Store(e.ID)
+			call.acks(e)
 		}
 		return r.Close()
 	})
 	require.NoError(t, work.Wait())
+	assert.Zero(t, j.end().repeated)
 }
