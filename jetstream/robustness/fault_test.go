@@ -27,8 +27,8 @@ func atLength(events int) int {
 func TestSilentServer(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	js, p := startProxied(t)
-	direct := connect(t, p.server.url())
+	js, l := startLine(t)
+	direct := connect(t, l.server.url())
 	s := newStreamer(t, js, jetstream.WithAckTimeout(50*time.Millisecond))
 	snd := newSender(t, s, "topic")
 	r := newReceiver(t, s, "topic", "name")
@@ -38,7 +38,7 @@ func TestSilentServer(t *testing.T) {
 	call := start(t.Context(), idle)
 	parked(t, direct, 1)
 
-	p.mute()
+	l.mute()
 	for what, call := range map[string]func(context.Context) error{
 		"New": func(ctx context.Context) error {
 			_, err := jetstream.New(ctx, js)
@@ -85,16 +85,16 @@ func TestSilentServer(t *testing.T) {
 // TestUnknownOutcome loses the server's answer to a Send, which has to find out
 // on the next connection that the event is there.
 func TestUnknownOutcome(t *testing.T) {
-	js, p := startProxied(t)
+	js, l := startLine(t)
 	s := newStreamer(t, js)
 	snd := newSender(t, s, "topic")
-	direct := connect(t, p.server.url())
-	p.mute()
+	direct := connect(t, l.server.url())
+	l.mute()
 	sent := make(chan error, 1)
 	go func() { sent <- snd.Send(t.Context(), "1", 1, nil) }()
 	require.Eventually(t, func() bool { return messages(t, direct, streamName) == 1 }, patience, time.Millisecond)
-	p.cut()
-	p.speak()
+	l.cut()
+	l.speak()
 	require.NoError(t, await(t, sent, patience))
 	send(t, s, "topic", "2")
 	require.EqualValues(t, 2, messages(t, direct, streamName))
@@ -102,14 +102,14 @@ func TestUnknownOutcome(t *testing.T) {
 
 // TestLostDelivery loses an event on its way to a Recv that waits for it.
 func TestLostDelivery(t *testing.T) {
-	js, p := startProxied(t)
+	js, l := startLine(t)
 	s := newStreamer(t, js)
 	call := park(t, js, newReceiver(t, s, "topic", "name"))
-	p.mute()
-	direct := connect(t, p.server.url())
+	l.mute()
+	direct := connect(t, l.server.url())
 	send(t, newStreamer(t, direct), "topic", "1")
 	require.Eventually(t, func() bool { return consumer(t, direct).NumAckPending == 1 }, patience, time.Millisecond)
-	p.cut()
-	p.speak()
+	l.cut()
+	l.speak()
 	require.NoError(t, call.event(t, "1")())
 }

@@ -115,49 +115,6 @@ func TestContractCluster(t *testing.T) {
 	}, streamertest.WithDeadline(patience), streamertest.WithQuiet(50*time.Millisecond))
 }
 
-func TestAs(t *testing.T) {
-	// An engine's types, in the shape of the contract and named otherwise.
-	type (
-		header        string
-		engineOptions struct {
-			PollFrequency    time.Duration
-			StreamFromLatest bool
-		}
-		engineEvent struct {
-			ID        int64
-			ForeignID string
-			Type      int
-			Headers   map[header]string
-			CreatedAt time.Time
-		}
-		engineSender interface {
-			Send(ctx context.Context, foreignID string, statusType int, headers map[header]string) error
-			Close() error
-		}
-		engineReceiver interface {
-			Recv(ctx context.Context) (*engineEvent, func() error, error)
-			Close() error
-		}
-		engineStreamer interface {
-			NewSender(ctx context.Context, topic string) (engineSender, error)
-			NewReceiver(ctx context.Context, topic string, name string, opts ...func(*engineOptions)) (engineReceiver, error)
-		}
-	)
-	s := memstreamer.As[engineStreamer](newStreamer(t, startEmbedded(t)))
-	snd, err := s.NewSender(t.Context(), "topic")
-	require.NoError(t, err)
-	require.NoError(t, snd.Send(t.Context(), "old", 1, nil))
-	r, err := s.NewReceiver(t.Context(), "topic", "name", func(o *engineOptions) { o.StreamFromLatest = true })
-	require.NoError(t, err)
-	require.NoError(t, snd.Send(t.Context(), "new", 2, map[header]string{"Header": "value\nof two lines"}))
-	e, ack, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, ack())
-	assert.Equal(t, "new", e.ForeignID)
-	assert.Equal(t, 2, e.Type)
-	assert.Equal(t, map[header]string{"Header": "value\nof two lines"}, e.Headers)
-}
-
 func TestNewRefuses(t *testing.T) {
 	js := startEmbedded(t)
 	for want, opts := range map[string][]jetstream.Option{

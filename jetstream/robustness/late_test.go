@@ -11,8 +11,8 @@ import (
 // the first was given up. The event that the other brings late, when another
 // process has acked it, is not taken for what the third brings.
 func TestLateDelivery(t *testing.T) {
-	js, p := startProxied(t)
-	elsewhere := connect(t, p.server.url())
+	js, l := startLine(t)
+	elsewhere := connect(t, l.server.url())
 	requests := pullRequests(t, elsewhere, "topic@name")
 	here, there := newStreamer(t, js), newStreamer(t, elsewhere)
 	r := newReceiver(t, here, "topic", "name")
@@ -21,31 +21,26 @@ func TestLateDelivery(t *testing.T) {
 	require.NoError(t, elsewhere.Conn().Publish("$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."+streamName+".topic@name", nil))
 	second := await(t, requests, soonest).Reply
 	send(t, there, "topic", "1")
-	got := await(t, call, soon)
-	require.NoError(t, got.err)
-	require.NoError(t, got.ack())
+	require.NoError(t, call.event(t, "1")())
 
-	p.mute()
+	l.mute()
 	send(t, there, "topic", "2")
 	other := newReceiver(t, there, "topic", "name")
-	require.NoError(t, recv(t, other, "2")())
+	receive(t, other, "2")
 	require.NoError(t, other.Close())
 	call = start(t.Context(), r)
 	third := strings.TrimSuffix(second, "2") + "3"
 	for await(t, requests, soonest).Reply != third {
 	}
-	p.speak()
+	l.speak()
 	send(t, there, "topic", "3")
-	got = await(t, call, soon)
-	require.NoError(t, got.err)
-	require.Equal(t, "3", got.event.ForeignID)
+	call.event(t, "3")
 }
 
 // A name that waits is not forgotten with the inbox of its pull request, when
 // another has given up many.
 func TestOldInbox(t *testing.T) {
-	js := startEmbedded(t)
-	s := newStreamer(t, js)
+	s, js := startStreamer(t)
 	patient, restless := pullRequests(t, js, "topic@patient"), pullRequests(t, js, "topic@restless")
 	call := start(t.Context(), newReceiver(t, s, "topic", "patient"))
 	start(t.Context(), newReceiver(t, s, "topic", "restless"))
@@ -59,7 +54,5 @@ func TestOldInbox(t *testing.T) {
 	again := await(t, patient, soonest).Reply
 	require.NotEqual(t, strings.TrimSuffix(first, ".1"), strings.TrimSuffix(again, ".2"), "it has another inbox")
 	send(t, s, "topic", "1")
-	got := await(t, call, soonest)
-	require.NoError(t, got.err)
-	require.Equal(t, "1", got.event.ForeignID)
+	call.event(t, "1")
 }

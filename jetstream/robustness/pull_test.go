@@ -1,9 +1,13 @@
 package robustness_test
 
 import (
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/memstreamer/memstreamer/jetstream"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -76,4 +80,29 @@ func TestNoAdvisories(t *testing.T) {
 	again := await(t, lost, patience)
 	require.NoError(t, js.Conn().PublishRequest(strings.Replace(again.Subject, "lost", "$JS.API", 1), again.Reply, again.Data))
 	require.NoError(t, call.event(t, "1")())
+}
+
+// TestDeliveriesWait has more than 64 MB wait for a streamer that is busy. nats.go
+// would drop what comes after them, and say so by LastError.
+func TestDeliveriesWait(t *testing.T) {
+	t.Parallel()
+	js := startEmbedded(t)
+	requests := pullRequests(t, js, "topic@name")
+	log, logged := io.Pipe()
+	defer logged.Close()
+	s := newStreamer(t, js, jetstream.WithLogger(slog.New(slog.NewTextHandler(logged, nil))))
+	call := start(t.Context(), newReceiver(t, s, "topic", "name"))
+	inbox := await(t, requests, soonest).Reply
+	// The streamer logs this, and nobody reads its log.
+	require.NoError(t, js.Conn().PublishRequest(inbox, "reply", nil))
+	body := make([]byte, server.MAX_PAYLOAD_SIZE)
+	for range 65 {
+		require.NoError(t, js.Conn().Publish(inbox+"0", body))
+	}
+	send(t, s, "topic", "1")
+	require.Eventually(t, func() bool { return consumer(t, js).NumAckPending == 1 }, soonest, time.Millisecond)
+	require.NoError(t, js.Conn().Flush())
+	require.NoError(t, js.Conn().LastError())
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	call.event(t, "1")
 }
