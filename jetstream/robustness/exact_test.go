@@ -44,16 +44,19 @@ func TestExactAcks(t *testing.T) {
 	t.Logf("the server forgot %d of %d acks", forgotten, kills*events)
 }
 
-// lateRecords is JetStream where the first record of an ack is on its way until
-// released is closed.
+// lateRecords is JetStream where no record of an ack arrives until released is closed.
 type lateRecords struct {
 	natsjs.JetStream
 	released <-chan struct{}
 }
 
 func (l lateRecords) Publish(ctx context.Context, subject string, body []byte, opts ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
-	<-l.released
-	return l.JetStream.Publish(ctx, subject, body, opts...)
+	select {
+	case <-l.released:
+		return l.JetStream.Publish(ctx, subject, body, opts...)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // The record of an ack arrives when another process has acked the next event. It
@@ -76,6 +79,23 @@ func TestExactAcksLate(t *testing.T) {
 	recv(t, newReceiver(t, newStreamer(t, js, jetstream.WithExactAcks()), "topic", "name"), "3")
 }
 
+// An Ack that is repeated writes the record that it could not write before, though
+// the event is acked.
+func TestExactAcksRepeated(t *testing.T) {
+	js := startEmbedded(t)
+	released := make(chan struct{})
+	s := newStreamer(t, lateRecords{js, released}, jetstream.WithExactAcks(), jetstream.WithAckTimeout(time.Second))
+	send(t, s, "topic", "1", "2")
+	r := newReceiver(t, s, "topic", "name")
+	ack := recv(t, r, "1")
+	require.ErrorIs(t, within(t, ack), context.DeadlineExceeded)
+	recv(t, r, "2")
+	require.Zero(t, messages(t, js, streamName+"_ACKS"))
+	close(released)
+	require.NoError(t, within(t, ack))
+	require.EqualValues(t, 1, messages(t, js, streamName+"_ACKS"))
+}
+
 // The record of an ack goes with its cursor.
 func TestExactAcksForget(t *testing.T) {
 	s, js := startStreamer(t, jetstream.WithExactAcks())
@@ -96,7 +116,8 @@ func TestExactAcksForget(t *testing.T) {
 }
 
 func TestExactAcksExpire(t *testing.T) {
-	s, js := startStreamer(t, jetstream.WithExactAcks(), jetstream.WithConsumerInactivity(200*time.Millisecond))
+	t.Parallel() // it waits most of the time
+	s, js := startStreamer(t, jetstream.WithExactAcks(), jetstream.WithConsumerInactivity(3*time.Second))
 	send(t, s, "topic", "1")
 	r := newReceiver(t, s, "topic", "name")
 	receive(t, r, "1")

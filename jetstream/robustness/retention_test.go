@@ -24,7 +24,9 @@ func TestRetention(t *testing.T) {
 // A cursor that nothing is asked of goes after its inactivity, and one with a
 // Recv that waits does not.
 func TestConsumerInactivity(t *testing.T) {
-	s, js := startStreamer(t, jetstream.WithConsumerInactivity(200*time.Millisecond))
+	t.Parallel() // it waits most of the time
+	// Long enough for a busy machine to come from NewReceiver to Recv.
+	s, js := startStreamer(t, jetstream.WithConsumerInactivity(3*time.Second))
 	call := park(t, js, newReceiver(t, s, "topic", "used"))
 	require.NoError(t, newReceiver(t, s, "topic", "once").Close())
 	var err error
