@@ -2,7 +2,6 @@ package robustness_test
 
 import (
 	"context"
-	"flag"
 	"testing"
 	"time"
 
@@ -12,16 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
-
-var long = flag.Bool("long", false, "have TestLeaderRestarts and TestTakeoverKeepsAcks go on four times as long")
-
-// atLength returns events, or four times as many with -long.
-func atLength(events int) int {
-	if *long {
-		return 4 * events
-	}
-	return events
-}
 
 // TestSilentServer has a server that takes what it is sent and says nothing.
 func TestSilentServer(t *testing.T) {

@@ -2,6 +2,7 @@ package robustness_test
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 )
+
+var long = flag.Bool("long", false, "have TestLeaderRestarts send more, and the stream's leader step down in TestChaos")
 
 // run starts an embedded server in dir and a streamer on it, and returns what
 // stops both.
@@ -151,7 +154,10 @@ func TestLeaderRestarts(t *testing.T) {
 			receivers.Go(func() error { return w.receive(receiving, s, topic) })
 		}
 	}
-	events := atLength(50) // to each topic, each time
+	events := 50 // to each topic, each time
+	if *long {
+		events = 500
+	}
 	for range 2 {
 		require.NoError(t, w.sendAll(t.Context(), events))
 		leader, err := c.leader(t.Context(), w.operator)

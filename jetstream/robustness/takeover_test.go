@@ -13,7 +13,6 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 )
 
 // startTwo returns the streamers of two processes on one server.
@@ -208,64 +207,4 @@ func TestNoLeader(t *testing.T) {
 	recv(t, r, "1")
 	recv(t, r, "1") // it was not taken for acked
 	assert.Greater(t, asked.Load(), int64(2))
-}
-
-// TestTakeoverKeepsAcks opens receivers in one process all the time, each of
-// which takes over, while another process receives and acks in a cluster. No
-// event comes after its ack was confirmed.
-func TestTakeoverKeepsAcks(t *testing.T) {
-	t.Parallel()
-	js := startCluster(t).connect(t)
-	here, there := newStreamer(t, js, jetstream.WithReplicas(3)), newStreamer(t, js, jetstream.WithReplicas(3))
-	var j judge
-	for range atLength(250) {
-		send(t, here, "topic", j.name())
-		j.sends()
-	}
-	takeOver := func(ctx context.Context) error {
-		r, err := there.NewReceiver(ctx, "topic", "name")
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		brief, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-		defer cancel()
-		call := j.begin()
-		if e, _, err := r.Recv(brief); err == nil {
-			call.receives(e)
-		}
-		return nil
-	}
-	work, ctx := errgroup.WithContext(t.Context())
-	taking, stop := context.WithCancel(ctx)
-	work.Go(func() error {
-		for taking.Err() == nil {
-			if err := takeOver(taking); err != nil && taking.Err() == nil {
-				return err
-			}
-		}
-		return nil
-	})
-	work.Go(func() error {
-		defer stop()
-		r, err := here.NewReceiver(ctx, "topic", "name")
-		if err != nil {
-			return err
-		}
-		for !j.done() {
-			call := j.begin()
-			e, ack, err := r.Recv(ctx)
-			if err != nil {
-				return err
-			}
-			call.receives(e)
-			if err := ack(); err != nil {
-				return err
-			}
-			call.acks(e)
-		}
-		return r.Close()
-	})
-	require.NoError(t, work.Wait())
-	assert.Zero(t, j.end().repeated)
 }
