@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-var long = flag.Bool("long", false, "have TestLeaderRestarts send more, and the stream's leader step down in TestChaos")
+var long = flag.Bool("long", false, "have TestLeaderRestarts send more")
 
 // run starts an embedded server in dir and a streamer on it, and returns what
 // stops both.
