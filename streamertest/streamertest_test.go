@@ -1,7 +1,6 @@
 package streamertest
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/enginetest"
+	"github.com/memstreamer/memstreamer/internal/reference"
 )
 
 func TestMain(m *testing.M) {
@@ -29,44 +29,19 @@ func TestThroughAs(t *testing.T) {
 }
 
 // TestThroughAsOfAnother takes the way through As that a StreamConstructor does
-// not need, and shows that a wrapped streamer without a fault is faithful.
+// not need, and shows that the streamer of the faults is faithful without one.
 func TestThroughAsOfAnother(t *testing.T) {
-	Run(t, func(t *testing.T) memstreamer.EventStreamer {
-		return enginetest.Through(wrap(t.Context(), hooks{}))
+	Run(t, func(*testing.T) memstreamer.EventStreamer {
+		return enginetest.Through(reference.New(nil, nil, 0))
 	}, InMemory())
 }
 
-// TestSlow runs the suite on what a network makes of the contract: calls that take
-// their time, events that are there a moment after they might be, IDs with gaps,
-// a goroutine for each call, and no Close.
+// TestSlow runs the suite on what a network makes of the contract, without a Close.
 func TestSlow(t *testing.T) {
-	const latency = time.Millisecond
-	slow := hooks{
-		NewReceiver: func(ctx context.Context, s *streamer, topic, name string, opts options) (memstreamer.EventReceiver, error) {
-			time.Sleep(latency)
-			return s.OpenReceiver(ctx, topic, name, opts...)
-		},
-		Send: func(ctx context.Context, s *sender, e outgoing) error {
-			sent := make(chan error)
-			go func() {
-				time.Sleep(latency)
-				sent <- s.Pass(ctx, e)
-			}()
-			return <-sent
-		},
-		Recv: func(ctx context.Context, r *receiver) (*event, ackFunc, error) {
-			e, ack, err := r.EventReceiver.Recv(ctx)
-			if err != nil {
-				return nil, nil, err
-			}
-			time.Sleep(latency)
-			e.ID *= 3
-			return e, ack, nil
-		},
-	}
-	Run(t, func(t *testing.T) memstreamer.EventStreamer {
-		return struct{ memstreamer.EventStreamer }{wrap(t.Context(), slow)}
-	}, WithQuiet(5*latency))
+	Run(t, func(*testing.T) memstreamer.EventStreamer {
+		slow := reference.New(&reference.Fault{Does: reference.Slow}, nil, 0)
+		return struct{ memstreamer.EventStreamer }{slow}
+	}, WithQuiet(5*reference.Latency))
 }
 
 func TestSkips(t *testing.T) {

@@ -1,0 +1,70 @@
+package reference
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Fault is one thing that a [Streamer] does wrong. What it remembers and starts
+// belongs to it: more than one streamer may have it, one after another.
+type Fault struct {
+	Does string          // a case of one of the methods below, or "" for nothing
+	Life context.Context // ends the goroutines that it starts
+
+	turns, shown atomic.Int64
+}
+
+// ErrFault is the error of a fault where there should be another, or none.
+var ErrFault = errors.New("the fault's own error")
+
+// Slow is no fault, but what a network makes of the contract: calls that take their
+// time, a goroutine for each Send, and IDs with gaps.
+const (
+	Slow    = "takes its time"
+	Latency = time.Millisecond
+)
+
+// Subtle returns the faults that only many calls show, or retention. They count how
+// often they have shown.
+func Subtle() (faults []*Fault) {
+	for _, does := range []string{
+		"drops one event in a thousand",
+		"rewinds on a late ack",
+		"loses a wake-up now and then",
+		"shares a cursor between topics",
+		"trims one event too early",
+		"reorders two neighbours",
+		"keeps nothing for a closed receiver",
+		"gives a new name what is too old for it",
+	} {
+		faults = append(faults, &Fault{Does: does})
+	}
+	return faults
+}
+
+// Shown returns how often the fault has shown, if it is one that counts.
+func (f *Fault) Shown() int64 { return f.shown.Load() }
+
+func (f *Fault) does(what string) bool { return f.Does == what }
+
+// shows is does, and counts it.
+func (f *Fault) shows(what string) bool {
+	if f.Does == what {
+		f.shown.Add(1)
+	}
+	return f.Does == what
+}
+
+// turn counts the calls of turn.
+func (f *Fault) turn() int64 { return f.turns.Add(1) }
+
+// every reports, in one call of n, that it is the fault's turn to show.
+func (f *Fault) every(n int64) bool {
+	showing := f.turn()%n == 0
+	if showing {
+		f.shown.Add(1)
+	}
+	return showing
+}

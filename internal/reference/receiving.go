@@ -1,0 +1,272 @@
+package reference
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Recv implements [memstreamer.EventReceiver]: it is recv, and the faults of that.
+func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+	d, err := r.recvWrongly(ctx)
+	if d == nil && err == nil {
+		d, err = r.recv(ctx)
+	}
+	switch {
+	case err != nil:
+		return nil, nil, r.failWrongly(ctx, err)
+	case d == nil:
+		return nil, nil, nil
+	case r.does("acks what it delivers"):
+		_ = d.ack()
+	}
+	return r.altered(&d.event), d.ack, nil
+}
+
+// recvWrongly returns what a fault has Recv return before it does anything, if so.
+func (r *receiver) recvWrongly(ctx context.Context) (*delivery, error) {
+	switch r.Does {
+	case "returns an event that is there":
+		if r.ready() {
+			d, _, err := r.take(ctx)
+			return d, err
+		}
+	case "has Recv notice a Close first":
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.closed {
+			return nil, memstreamer.ErrClosed
+		}
+	case "closes all receivers of the name":
+		if _, closed := r.notes.Load(r.cursor); closed {
+			return nil, memstreamer.ErrClosed
+		}
+	case "acks an event when the next is asked for":
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.deliveries > 0 {
+			r.commit()
+		}
+	case "pins at the first Recv":
+		if _, latest := r.notes.LoadAndDelete(r.name); latest {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.next = r.end()
+		}
+	case "delivers to one receiver of a name until the Ack":
+		if holder, held := r.notes.LoadOrStore(r.cursor, r); held && holder != r {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	case "hangs in one call of four":
+		if r.turn()%4 == 0 {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	case "starts one for each Recv":
+		done := make(chan struct{})
+		go close(done)
+		<-done
+	case "starts one for each Recv, which outlives that":
+		go func() { <-r.Life.Done() }()
+	}
+	return nil, nil
+}
+
+// failWrongly returns the error that a fault makes of err.
+func (r *receiver) failWrongly(ctx context.Context, err error) error {
+	switch {
+	case r.does("has an error of its own for it") && errors.Is(err, memstreamer.ErrClosed):
+		return ErrFault
+	case ctx.Err() == nil:
+	case r.does("returns the cause"):
+		return context.Cause(ctx)
+	case r.does("takes a deadline for a cancel"), r.does("returns an error of the standard library's"):
+		return context.Canceled
+	}
+	return err
+}
+
+// passesOver reports whether a fault has the cursor move past e.
+func (r *receiver) passesOver(e memstreamer.Event) bool {
+	switch r.Does {
+	case "gives up after ten deliveries":
+		return r.deliveries == 10
+	case "has one cursor for a name on all topics", "shares a cursor between topics":
+		for _, t := range r.topics {
+			if c := t.cursors[r.name]; c != nil && c.ackedID > e.ID {
+				r.shown.Add(1)
+				return true
+			}
+		}
+	case "takes its events with it":
+		by, _ := r.notes.Load(e.ID)
+		return by.(*sender).closed
+	case "delivers to a Recv that has given up":
+		_, lost := r.notes.LoadAndDelete(r)
+		return lost
+	case "passes over an event now and then":
+		return e.ID%97 == 0
+	}
+	return false
+}
+
+// parkWrongly reports whether it has waited in place of park.
+func (r *receiver) parkWrongly(ctx context.Context, changed <-chan struct{}) bool {
+	switch r.Does {
+	case "does not wake on Send":
+		<-ctx.Done()
+	case "wakes one receiver for each Send":
+		if r.waiting() == 1 {
+			return false
+		}
+		<-ctx.Done()
+	case "loses a wake-up now and then":
+		wait(ctx, changed)
+		if r.ready() && r.every(10) {
+			r.mu.Lock()
+			changed = r.changed
+			r.mu.Unlock()
+			wait(ctx, changed)
+		}
+	case "polls":
+		wait(ctx, time.After(5*time.Millisecond))
+	case "does not wake on cancel":
+		ctx.Done() // as if it were watched
+		<-changed
+	case "knows the standard library's alone":
+		if !foreign(ctx) {
+			return false
+		}
+		<-changed
+	case "cancels all that wait":
+		wait(ctx, changed)
+		if ctx.Err() != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, t := range r.topics {
+				t.change()
+			}
+		}
+	case "delivers to a Recv that has given up":
+		wait(ctx, changed)
+		if ctx.Err() != nil {
+			r.notes.Store(r, true)
+		}
+	case "starts one to watch the context":
+		returned := make(chan struct{})
+		defer close(returned)
+		go wait(ctx, returned)
+		wait(ctx, changed)
+	default:
+		return false
+	}
+	return true
+}
+
+// wokenForNothing returns the error of a Recv that was woken and finds nothing, if a
+// fault has it fail.
+func (r *receiver) wokenForNothing() error {
+	switch r.Does {
+	case "wakes the other receivers of the topic":
+		return memstreamer.ErrClosed
+	case "cancels all that wait":
+		return context.Canceled
+	}
+	return nil
+}
+
+// ready reports whether there is an event for r.
+func (r *receiver) ready() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.next < r.end() && !r.closed && !r.Streamer.closed
+}
+
+// waiting returns how many calls of Recv are parked on the topic.
+func (r *receiver) waiting() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.cursors {
+		n += c.parked
+	}
+	return n
+}
+
+// foreign reports whether a context that a test has wrapped is not the standard
+// library's.
+func foreign(ctx context.Context) bool {
+	wrapped := reflect.Indirect(reflect.ValueOf(ctx)).FieldByName("Context")
+	return wrapped.IsValid() && wrapped.Elem().Elem().Type().PkgPath() != "context"
+}
+
+// ackWrongly reports whether it has done what ack would.
+func (d *delivery) ackWrongly() (bool, error) {
+	switch d.Does {
+	case "does not commit":
+		return true, nil
+	case "ignores an Ack in a hundred":
+		return d.turn()%100 == 0, nil
+	case "refuses a second Ack":
+		return d.acks.Add(1) > 1, ErrFault
+	case "refuses an Ack beside another":
+		if !d.acks.CompareAndSwap(0, 1) {
+			return true, ErrFault
+		}
+		defer d.acks.Store(0)
+		time.Sleep(10 * time.Millisecond)
+	case "refuses an Ack after the context":
+		return d.ctx.Err() != nil, d.ctx.Err()
+	case "ignores an Ack after the context":
+		return d.ctx.Err() != nil, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	late := d.place+1 < d.next && d.cursors[d.name] == d.cursor
+	switch d.Does {
+	case "refuses an Ack after the receiver's Close":
+		return d.closed, memstreamer.ErrClosed
+	case "ignores an Ack after the receiver's Close":
+		return d.closed, nil
+	case "refuses an Ack after the streamer's Close":
+		return d.Streamer.closed, memstreamer.ErrClosed
+	case "refuses a late Ack":
+		return late, ErrFault
+	case "goes back for a late Ack", "rewinds on a late ack":
+		if late && (d.does("goes back for a late Ack") || d.every(10)) {
+			d.next = max(d.place+1, d.dropped)
+		}
+	case "moves on by one with each Ack":
+		d.commit()
+		return true, nil
+	case "delivers to one receiver of a name until the Ack":
+		d.notes.Delete(d.cursor)
+	}
+	return false, nil
+}
+
+// closeWrongly reports whether it has done what Close would.
+func (r *receiver) closeWrongly() (bool, error) {
+	switch r.Does {
+	case "receives after Close":
+		return true, nil
+	case "refuses a second Close of a receiver":
+		return r.closed, ErrFault
+	case "refuses to close a receiver of a closed streamer":
+		return r.Streamer.closed, ErrFault
+	case "closes all receivers of the name":
+		r.notes.Store(r.cursor, true)
+	case "acks on Close":
+		if r.deliveries > 0 {
+			r.commit()
+		}
+	case "forgets a cursor that was never acked":
+		if r.acked == 0 {
+			delete(r.cursors, r.name)
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,80 @@
+package reference
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// old reports whether what is from a time is past the period.
+func (s *Streamer) old(since, now time.Time) bool {
+	return s.retention > 0 && now.Sub(since) > s.retention
+}
+
+// expired reports whether c may be forgotten.
+func (s *Streamer) expired(c *cursor, now time.Time) bool {
+	return c.open == 0 && s.old(c.closedAt, now)
+}
+
+// expire drops all that is past the period: cursors without a receiver, events that
+// no cursor holds, and topics that nothing refers to.
+func (s *Streamer) expire(now time.Time) {
+	for topic, t := range s.topics {
+		held := t.end()
+		for name, c := range t.cursors {
+			if s.expired(c, now) {
+				delete(t.cursors, name)
+			} else {
+				held = min(held, c.next)
+			}
+		}
+		n := 0
+		for n < held-t.dropped && s.old(t.events[n].added, now) {
+			n++
+		}
+		t.drop(s.trimWrongly(n, len(t.events)))
+		if len(t.events) == 0 && len(t.cursors) == 0 && t.senders == 0 {
+			delete(s.topics, topic)
+		}
+	}
+}
+
+// drop drops the n oldest events.
+func (t *topic) drop(n int) {
+	t.events = slices.Delete(t.events, 0, n)
+	t.dropped += n
+	for _, c := range t.cursors {
+		c.next = max(c.next, t.dropped)
+	}
+}
+
+// Stats drops what has expired, and describes what is left.
+func (s *Streamer) Stats() (stats memstreamer.Stats) {
+	now := s.lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	for name, t := range s.topics {
+		of := memstreamer.TopicStats{Topic: name, Retained: len(t.events), Sent: int64(t.end())}
+		if of.Retained > 0 {
+			of.FirstID, of.LastID = t.events[0].ID, t.events[of.Retained-1].ID
+		}
+		stats.Topics = append(stats.Topics, of)
+		for _, c := range t.cursors {
+			of := memstreamer.ReceiverStats{
+				Topic: name, Name: c.name, Open: c.open, Parked: c.parked, Lag: int64(t.end() - c.next),
+				AckedID: c.ackedID, Acked: c.acked, Deliveries: c.deliveries,
+			}
+			if of.Lag > 0 {
+				of.OldestUnacked = t.events[c.next-t.dropped].CreatedAt
+			}
+			stats.Receivers = append(stats.Receivers, of)
+		}
+	}
+	slices.SortFunc(stats.Topics, func(a, b memstreamer.TopicStats) int { return cmp.Compare(a.Topic, b.Topic) })
+	slices.SortFunc(stats.Receivers, func(a, b memstreamer.ReceiverStats) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Name, b.Name))
+	})
+	return stats
+}

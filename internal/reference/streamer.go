@@ -1,0 +1,230 @@
+// Package reference keeps memstreamer's contract in the plainest way: one lock, one
+// slice of events for each topic, and everything looked at in each call. Tests compare
+// other streamers with it, and plant a [Fault] in it to see that a check finds it.
+package reference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Streamer is a streamer in memory.
+type Streamer struct {
+	*Fault
+	clock     memstreamer.Clock
+	retention time.Duration // 0: everything is kept
+	notes     sync.Map      // what the fault remembers
+
+	mu     sync.Mutex // guards all that follows, and topics, cursors, senders and receivers
+	closed bool
+	lastID int64
+	topics map[string]*topic
+}
+
+// topic is one topic, for as long as anything refers to it.
+type topic struct {
+	events  []entry // those that are kept
+	dropped int     // how many were before them
+	cursors map[string]*cursor
+	senders int           // open ones
+	changed chan struct{} // closed when a parked Recv has to look again
+}
+
+// entry is an event, and the time that its age counts from.
+type entry struct {
+	memstreamer.Event
+	added time.Time
+}
+
+// cursor is how far one name has acked a topic.
+type cursor struct {
+	*topic
+	name string
+
+	next           int   // the place of the oldest event not acked, among all that were sent
+	deliveries     int64 // of that event
+	acked, ackedID int64
+	open, parked   int
+	closedAt       time.Time // the latest, since all its receivers were closed
+}
+
+type wallClock struct{}
+
+func (wallClock) Now() time.Time { return time.Now() }
+
+// New returns an empty streamer with a fault, or none. A nil clock is the wall's, and
+// a retention of 0 keeps everything.
+func New(f *Fault, clock memstreamer.Clock, retention time.Duration) *Streamer {
+	if f == nil {
+		f = &Fault{}
+	}
+	if clock == nil {
+		clock = wallClock{}
+	}
+	return &Streamer{Fault: f, clock: clock, retention: retention, topics: map[string]*topic{}}
+}
+
+// lock reads the clock, which is user code, and then locks.
+func (s *Streamer) lock() (now time.Time) {
+	now = s.clock.Now().Round(0) // without the monotonic reading
+	s.mu.Lock()
+	return now
+}
+
+// unlock drops what has expired, and unlocks.
+func (s *Streamer) unlock(now time.Time) {
+	s.expire(now)
+	s.mu.Unlock()
+}
+
+// topic returns the topic of that name, new if there is none.
+func (s *Streamer) topic(name string) *topic {
+	if s.topics[name] == nil {
+		s.topics[name] = &topic{cursors: map[string]*cursor{}, changed: make(chan struct{})}
+	}
+	return s.topics[name]
+}
+
+// NewSender implements [memstreamer.EventStreamer].
+func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	if err := s.refuseSender(ctx, topic); err != nil {
+		if s.does("returns a sender beside an error") {
+			return &sender{}, err
+		}
+		return nil, err
+	}
+	if s.does("starts one for each sender") {
+		go func() { <-s.Life.Done() }()
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	if s.closed && !s.does("opens senders after Close") {
+		return nil, memstreamer.ErrClosed
+	}
+	topic = s.topicOf(topic)
+	s.topic(topic).senders++
+	return &sender{Streamer: s, topicName: topic}, nil
+}
+
+func (s *Streamer) refuseSender(ctx context.Context, topic string) error {
+	if err := ctx.Err(); err != nil && !s.does("has NewSender ignore the context") {
+		return err
+	}
+	if topic == "" && !s.does("takes an empty topic for a sender") {
+		if s.does("does not say what is empty") {
+			return errors.New("invalid argument")
+		}
+		return errors.New("reference: topic is empty")
+	}
+	if strings.ContainsAny(topic, "*>") && s.does("refuses wildcards") {
+		return ErrFault
+	}
+	return nil
+}
+
+// NewReceiver implements [memstreamer.EventStreamer].
+func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	if err := ctx.Err(); err != nil && !s.does("has NewReceiver ignore the context") {
+		return nil, err
+	}
+	if topic == "" && !s.does("takes an empty topic for a receiver") {
+		return nil, errors.New("reference: topic is empty")
+	}
+	if name == "" && !s.does("takes an empty name") {
+		return nil, errors.New("reference: name is empty")
+	}
+	o, err := memstreamer.ResolveReceiverOptions(s.optionsOf(opts)...)
+	if err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	if s.does(Slow) {
+		time.Sleep(Latency)
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	if s.closed {
+		return nil, memstreamer.ErrClosed
+	}
+	name, latest := s.openWrongly(topic, name, o.StreamFromLatest)
+	t := s.topic(s.topicOf(topic))
+	c := t.cursors[name]
+	if c == nil || s.expired(c, now) {
+		c = &cursor{topic: t, name: name, next: s.start(t, latest, now)}
+		t.cursors[name] = c
+	} else {
+		s.resumeWrongly(c, latest, now)
+	}
+	if c.open == 0 {
+		c.closedAt = time.Time{}
+	}
+	c.open++
+	return &receiver{Streamer: s, cursor: c}, nil
+}
+
+// start returns the place at which a new cursor starts: past the newest event, or at
+// the oldest that is not past the period.
+func (s *Streamer) start(t *topic, latest bool, now time.Time) int {
+	if latest {
+		return s.latestOf(t)
+	}
+	for i, e := range t.events {
+		if !s.old(e.added, now) || s.shows("gives a new name what is too old for it") {
+			return t.dropped + i
+		}
+	}
+	return t.end()
+}
+
+// Forget forgets the cursor of (topic, name), unless a receiver of it is open.
+func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	now := s.lock()
+	defer s.unlock(now)
+	t := s.topics[topic]
+	switch {
+	case s.closed:
+		return memstreamer.ErrClosed
+	case t == nil || t.cursors[name] == nil:
+		return nil
+	case t.cursors[name].open > 0:
+		return fmt.Errorf("reference: a receiver of topic %q and name %q is open", topic, name)
+	}
+	delete(t.cursors, name)
+	return nil
+}
+
+// Close closes the streamer.
+func (s *Streamer) Close() error {
+	now := s.lock()
+	defer s.unlock(now)
+	if s.does("ignores Close") {
+		return nil
+	}
+	if s.closed && s.does("refuses a second Close of the streamer") {
+		return ErrFault
+	}
+	s.closed = true
+	for _, t := range s.topics {
+		if !s.does("does not wake on Close of the streamer") {
+			t.change()
+		}
+	}
+	return nil
+}
+
+// end returns the place after the newest event.
+func (t *topic) end() int { return t.dropped + len(t.events) }
+
+// change has each Recv that is parked on t look again.
+func (t *topic) change() {
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
