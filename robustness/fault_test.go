@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/robustness/internal/faulty"
+	"github.com/memstreamer/memstreamer/internal/reference"
 )
 
 // caught says by which rules each fault has to be found. A wake-up that is lost
@@ -31,18 +31,18 @@ var caught = map[string][]Rule{
 // is counted in a history in which it did not show.
 func TestEachFaultIsCaught(t *testing.T) {
 	const enough, most = 3, 200
-	for _, fault := range faulty.All() {
-		t.Run(fault.Name, func(t *testing.T) {
-			rules := caught[fault.Name]
+	for _, fault := range reference.Subtle() {
+		t.Run(fault.Does, func(t *testing.T) {
+			rules := caught[fault.Does]
 			require.NotEmpty(t, rules)
 			found := map[Rule]int{}
 			shown := 0
 			for _, seed := range seeds(most) {
-				before := fault.Fired()
+				before := fault.Shown()
 				h := runPlan(t, seed, Seeded, func(clock memstreamer.Clock, retention time.Duration) Streamer {
-					return fault.New(clock, retention)
+					return reference.New(fault, clock, retention)
 				})
-				if fault.Fired() == before {
+				if fault.Shown() == before {
 					require.Empty(t, CheckCounting(h), "seed %d, in which the fault did not show", seed)
 					continue
 				}
@@ -58,11 +58,11 @@ func TestEachFaultIsCaught(t *testing.T) {
 					break
 				}
 			}
-			t.Logf("showed %d times, in %d histories; of these broke", fault.Fired(), shown)
+			t.Logf("showed %d times, in %d histories; of these broke", fault.Shown(), shown)
 			for _, rule := range slices.Sorted(maps.Keys(found)) {
 				t.Logf("%4d: %s", found[rule], rule)
 			}
-			require.Positive(t, fault.Fired())
+			require.Positive(t, fault.Shown())
 			for _, rule := range rules {
 				assert.GreaterOrEqual(t, found[rule], enough, rule)
 			}

@@ -11,26 +11,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/robustness/internal/faulty"
+	"github.com/memstreamer/memstreamer/internal/reference"
 )
 
 // TestProperties drives a streamer with one call after another, and clock steps
 // in both directions between them, and compares what it returns, and its Stats
-// after each call, with a model. A failure is shrunk to its shortest form and
+// after each call, with the reference. A failure is shrunk to its shortest form and
 // reproduced by the flags that rapid prints.
-//
-// Which call drops what retention allows to be dropped is the streamer's affair.
-// So the model looks in the Stats at what is gone, and insists that it was free to
-// go, that all else is as it was, and that nothing free to go is left: Stats drops
-// it before it counts.
 func TestProperties(t *testing.T) {
-	property := properties(func(clock memstreamer.Clock, retention time.Duration) modelled {
+	property := properties(func(clock memstreamer.Clock, retention time.Duration) described {
 		return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
 	})
 	rapid.Check(t, func(t *rapid.T) { rapid.SyncTest(t, property) })
 }
 
-// TestPropertiesFindEachFault shows that the model finds the faults. It makes one
+// TestPropertiesFindEachFault shows that comparing finds the faults. It makes one
 // call at a time, and so cannot see the one that needs a Recv to be woken.
 func TestPropertiesFindEachFault(t *testing.T) {
 	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "0s", "rapid.checks": "2000"} {
@@ -40,21 +35,21 @@ func TestPropertiesFindEachFault(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, fault := range faulty.All() {
-		if fault.Name == "loses a wake-up now and then" {
+	for _, fault := range reference.Subtle() {
+		if fault.Does == "loses a wake-up now and then" {
 			continue
 		}
-		t.Run(fault.Name, func(t *testing.T) {
+		t.Run(fault.Does, func(t *testing.T) {
 			f := &failing{}
-			property := properties(func(clock memstreamer.Clock, retention time.Duration) modelled {
-				return fault.New(clock, retention)
+			property := properties(func(clock memstreamer.Clock, retention time.Duration) described {
+				return reference.New(fault, clock, retention)
 			})
 			synctest.Test(t, func(t *testing.T) {
 				f.T = t
 				rapid.Check(f, property)
 			})
 			if !strings.Contains(f.output.String(), ", and not") {
-				t.Errorf("no sequence of calls shows it; it fired %d times: %s", fault.Fired(), &f.output)
+				t.Errorf("no sequence of calls shows it; it fired %d times: %s", fault.Shown(), &f.output)
 			}
 		})
 	}
@@ -73,8 +68,8 @@ func (f *failing) Fail()                             {}
 func (f *failing) Log(...any)                        {}
 func (f *failing) Logf(string, ...any)               {}
 
-func properties(makes func(memstreamer.Clock, time.Duration) modelled) func(*rapid.T) {
+func properties(makes func(memstreamer.Clock, time.Duration) described) func(*rapid.T) {
 	return func(t *rapid.T) {
-		t.Repeat(rapid.StateMachineActions(newModel(t, makes)))
+		t.Repeat(rapid.StateMachineActions(newPair(t, makes)))
 	}
 }

@@ -80,7 +80,10 @@ func (s *sender) refusal(ctx context.Context) error {
 type held struct {
 	by *sender
 	memstreamer.Event
+	now time.Time
 }
+
+func (h held) release() { h.by.append(h.Event, h.now) }
 
 // appendWrongly reports whether it has done what append would.
 func (s *sender) appendWrongly(e memstreamer.Event, now time.Time) bool {
@@ -91,12 +94,12 @@ func (s *sender) appendWrongly(e memstreamer.Event, now time.Time) bool {
 		topic := s.target(e)
 		if before, waits := s.notes.LoadAndDelete(topic); waits {
 			s.append(e, now)
-			before.(held).by.append(before.(held).Event, now)
+			before.(held).release()
 			return true
 		}
 		if s.does("swaps neighbours") && s.turn() == 13 || s.does("reorders two neighbours") && s.every(20) {
 			e.Headers = maps.Clone(e.Headers)
-			s.notes.Store(topic, held{s, e})
+			s.notes.Store(topic, held{s, e, now})
 			return true
 		}
 	}
@@ -104,10 +107,10 @@ func (s *sender) appendWrongly(e memstreamer.Event, now time.Time) bool {
 }
 
 // flush appends what s holds back, before it is closed.
-func (s *sender) flush(now time.Time) {
+func (s *sender) flush() {
 	s.notes.Range(func(topic, before any) bool {
-		if h, waits := before.(held); waits && h.by == s {
-			s.append(h.Event, now)
+		if h := before.(held); h.by == s {
+			h.release()
 			s.notes.Delete(topic)
 		}
 		return true

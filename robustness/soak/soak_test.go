@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/hooked"
-	"github.com/memstreamer/memstreamer/robustness/internal/faulty"
+	"github.com/memstreamer/memstreamer/internal/reference"
 )
 
 func TestMain(m *testing.M) {
@@ -59,53 +57,33 @@ func TestSoakFindsEachFault(t *testing.T) {
 		"loses a wake-up now and then":            "has not got its last",
 		"gives a new name what is too old for it": "again, or too old",
 	}
-	for _, fault := range faulty.All() {
-		t.Run(fault.Name, func(t *testing.T) {
-			sign := cmp.Or(signs[fault.Name], "has not come")
+	for _, fault := range reference.Subtle() {
+		t.Run(fault.Does, func(t *testing.T) {
+			sign := cmp.Or(signs[fault.Does], "has not come")
 			failures, _ := soakInBubble(t, small(), func(retention time.Duration) streamer {
-				return fault.New(wallClock{}, retention)
+				return reference.New(fault, nil, retention)
 			})
-			require.Positive(t, fault.Fired())
+			require.Positive(t, fault.Shown())
 			require.Contains(t, strings.Join(failures, "\n"), sign)
 		})
 	}
-}
-
-// wallClock is a streamer's default clock.
-type wallClock struct{}
-
-func (wallClock) Now() time.Time { return time.Now() }
-
-// leaking returns a streamer that does what leak does in each call.
-func leaking(retention time.Duration, leak hooked.Hooks) streamer {
-	return hooked.Wrap(memstreamer.New(memstreamer.WithRetention(retention)), leak)
 }
 
 func TestSoakFindsAHeapThatGrows(t *testing.T) {
 	c := small()
 	c.duration = 80 * time.Second
 	failures, _ := soakInBubble(t, c, func(retention time.Duration) streamer {
-		var mu sync.Mutex
-		var leaked [][]byte
-		return leaking(retention, hooked.Hooks{Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
-			mu.Lock()
-			defer mu.Unlock()
-			leaked = append(leaked, make([]byte, 1<<10))
-			return s.Pass(ctx, e)
-		}})
+		return reference.New(&reference.Fault{Does: "leaks"}, nil, retention)
 	})
 	require.Contains(t, strings.Join(failures, "\n"), "the heap grew")
 }
 
 func TestSoakFindsGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		defer close(done)
-		s := leaking(small().retention, hooked.Hooks{NewSender: func(ctx context.Context, s *hooked.Streamer, topic string) (memstreamer.EventSender, error) {
-			go func() { <-done }()
-			return s.OpenSender(ctx, topic)
-		}})
-		failures := run(t.Context(), small(), s, io.Discard)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		leaving := &reference.Fault{Does: "leaves a goroutine now and then", Life: ctx}
+		failures := run(t.Context(), small(), reference.New(leaving, nil, small().retention), io.Discard)
 		require.Len(t, failures, 1)
 		require.Contains(t, failures[0], "goroutines are left")
 	})
