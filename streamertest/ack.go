@@ -8,9 +8,8 @@ import (
 )
 
 func atLeastOnce(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second")
-	r := t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second")
+	r := t.receiver("orders", "a")
 	e, _ := t.recv(r, "first")
 	for range 3 {
 		again, _ := t.recv(r, "first")
@@ -25,14 +24,13 @@ func atLeastOnce(t *trial) {
 }
 
 func unackedGoesToNextReceiver(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second")
+	t.send(t.sender("orders"), "first", "second")
 	for range 3 {
-		r := t.receiver(topic, "a")
+		r := t.receiver("orders", "a")
 		t.recv(r, "first")
 		t.close("receiver", r)
 	}
-	t.take(t.receiver(topic, "a"), "first", "second")
+	t.take(t.receiver("orders", "a"), "first", "second")
 }
 
 // failingStep has a step fail on one event again and again, and close its receiver
@@ -40,30 +38,28 @@ func unackedGoesToNextReceiver(t *trial) {
 // ack all of it, and open names that receive nothing.
 func failingStep(t *trial) {
 	const failures = 20
-	topic := t.topic("orders")
-	s, other := t.sender(topic), t.receiver(topic, "other")
+	s, other := t.sender("orders"), t.receiver("orders", "other")
 	sent := []string{"first"}
 	t.send(s, "first")
 	for i := range failures {
-		r := t.receiver(topic, "step")
+		r := t.receiver("orders", "step")
 		t.recv(r, "first")
 		t.close("receiver", r)
 		t.take(other, sent[i])
-		t.close("receiver", t.receiver(topic, fmt.Sprint("visitor ", i)))
+		t.close("receiver", t.receiver("orders", fmt.Sprint("visitor ", i)))
 		sent = append(sent, fmt.Sprint("event ", i))
 		t.send(s, sent[i+1])
 	}
-	t.take(t.receiver(topic, "step"), sent...)
+	t.take(t.receiver("orders", "step"), sent...)
 }
 
 // cancelledRecvLosesNothing sends to a name whose receivers just gave up, and
 // then to one that gives up at the very time.
 func cancelledRecvLosesNothing(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	calls := t.park(ctx, r, r, t.receiver(topic, "a"))
+	calls := t.park(ctx, r, r, t.receiver("orders", "a"))
 	cancel()
 	for _, c := range calls {
 		t.failed(c, context.Canceled)
@@ -88,19 +84,17 @@ func cancelledRecvLosesNothing(t *trial) {
 }
 
 func ackCommits(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second", "third")
-	r := t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second", "third")
+	r := t.receiver("orders", "a")
 	t.take(r, "first")
 	t.recv(r, "second")
 	t.close("receiver", r)
-	t.take(t.receiver(topic, "a"), "second", "third")
+	t.take(t.receiver("orders", "a"), "second", "third")
 }
 
 func ackIsIdempotent(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second", "third")
-	r := t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second", "third")
+	r := t.receiver("orders", "a")
 	_, ack := t.recv(r, "first")
 	t.ack(ack)
 	t.ack(ack)
@@ -113,9 +107,8 @@ func ackIsIdempotent(t *trial) {
 }
 
 func ackFromAnyGoroutine(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second")
-	r := t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second")
+	r := t.receiver("orders", "a")
 	_, ack := t.recv(r, "first")
 	errs := make(chan error)
 	const goroutines = 8
@@ -131,9 +124,8 @@ func ackFromAnyGoroutine(t *trial) {
 }
 
 func ackAfterContext(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second")
-	r := t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second")
+	r := t.receiver("orders", "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	_, ack := t.received(t.start(ctx, r), "first")
@@ -143,18 +135,17 @@ func ackAfterContext(t *trial) {
 }
 
 func ackAfterClose(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second", "third")
-	r := t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second", "third")
+	r := t.receiver("orders", "a")
 	_, ack := t.recv(r, "first")
 	t.close("receiver", r)
 	t.ack(ack)
-	next := t.receiver(topic, "a")
+	next := t.receiver("orders", "a")
 	_, second := t.recv(next, "second")
 	t.close("receiver", next)
 	t.ack(ack)
 	t.ack(second)
-	last := t.receiver(topic, "a")
+	last := t.receiver("orders", "a")
 	_, third := t.recv(last, "third")
 	if t.inMemory && t.closer != nil {
 		t.close("streamer", t.closer)
@@ -165,9 +156,8 @@ func ackAfterClose(t *trial) {
 // lateAckChangesNothing has two deliveries of one event, and acks the second
 // when the cursor is past it.
 func lateAckChangesNothing(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second", "third", "fourth")
-	r, other := t.receiver(topic, "a"), t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second", "third", "fourth")
+	r, other := t.receiver("orders", "a"), t.receiver("orders", "a")
 	late := make([]memstreamer.Ack, 3)
 	for i := range late {
 		_, late[i] = t.recv(other, "first")
@@ -180,5 +170,5 @@ func lateAckChangesNothing(t *trial) {
 	t.close("receiver", r)
 	t.close("receiver", other)
 	t.ack(late[2])
-	t.take(t.receiver(topic, "a"), "fourth")
+	t.take(t.receiver("orders", "a"), "fourth")
 }

@@ -7,8 +7,7 @@ import (
 )
 
 func closeIsIdempotent(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	closers := []struct {
 		what string
 		io.Closer
@@ -28,9 +27,8 @@ func closeIsIdempotent(t *trial) {
 }
 
 func closedReceiver(t *trial) {
-	topic := t.topic("orders")
-	t.send(t.sender(topic), "first", "second")
-	r, other := t.receiver(topic, "a"), t.receiver(topic, "a")
+	t.send(t.sender("orders"), "first", "second")
+	r, other := t.receiver("orders", "a"), t.receiver("orders", "a")
 	t.recv(r, "first")
 	t.close("receiver", r)
 	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
@@ -41,45 +39,41 @@ func closedReceiver(t *trial) {
 // closedSender shows that a Send which was refused appended nothing by the event
 // that another sender sends after it.
 func closedSender(t *trial) {
-	topic := t.topic("orders")
-	s, other := t.sender(topic), t.sender(topic)
+	s, other := t.sender("orders"), t.sender("orders")
 	t.send(s, "before")
 	t.close("sender", s)
 	t.is("Send after Close", s.Send(t.Context(), "refused", 1, nil), memstreamer.ErrClosed)
 	t.send(other, "after")
-	t.take(t.receiver(topic, "a"), "before", "after")
+	t.take(t.receiver("orders", "a"), "before", "after")
 }
 
 func closedWakesRecv(t *trial) {
-	topic := t.topic("orders")
-	r := t.receiver(topic, "a")
-	calls := t.park(t.Context(), r, r, t.receiver(topic, "a"), t.receiver(topic, "b"))
+	r := t.receiver("orders", "a")
+	calls := t.park(t.Context(), r, r, t.receiver("orders", "a"), t.receiver("orders", "b"))
 	t.close("receiver", r)
 	for _, c := range calls[:2] {
 		t.failed(c, memstreamer.ErrClosed)
 	}
-	t.send(t.sender(topic), "later")
+	t.send(t.sender("orders"), "later")
 	for _, c := range calls[2:] {
 		t.received(c, "later")
 	}
 }
 
 func closedStreamer(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	t.send(s, "waiting")
 	t.close("streamer", t.closer)
 	t.is("Send", s.Send(t.Context(), "refused", 1, nil), memstreamer.ErrClosed)
 	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
-	t.is("NewSender", t.refusedSender(t.Context(), topic), memstreamer.ErrClosed)
-	t.is("NewReceiver", t.refusedReceiver(t.Context(), topic, "a"), memstreamer.ErrClosed)
-	t.is("NewReceiver", t.refusedReceiver(t.Context(), topic, "of a new name"), memstreamer.ErrClosed)
+	t.is("NewSender", t.refusedSender(t.Context(), "orders"), memstreamer.ErrClosed)
+	t.is("NewReceiver", t.refusedReceiver(t.Context(), "orders", "a"), memstreamer.ErrClosed)
+	t.is("NewReceiver", t.refusedReceiver(t.Context(), "orders", "of a new name"), memstreamer.ErrClosed)
 }
 
 func closedStreamerWakesRecv(t *trial) {
-	topic := t.topic("orders")
-	r := t.receiver(topic, "a")
-	calls := t.park(t.Context(), r, r, t.receiver(topic, "b"), t.receiver(t.topic("invoices"), "a"))
+	r := t.receiver("orders", "a")
+	calls := t.park(t.Context(), r, r, t.receiver("orders", "b"), t.receiver("invoices", "a"))
 	t.close("streamer", t.closer)
 	for _, c := range calls {
 		t.failed(c, memstreamer.ErrClosed)

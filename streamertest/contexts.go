@@ -3,7 +3,6 @@ package streamertest
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 )
 
@@ -18,18 +17,17 @@ func (t *trial) cancelled() context.Context {
 // after Close. What such a Send might have appended would come before the event
 // that is sent last.
 func contextFirst(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
-	closedSender, closedReceiver := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
+	closedSender, closedReceiver := t.sender("orders"), t.receiver("orders", "a")
 	t.close("sender", closedSender)
 	t.close("receiver", closedReceiver)
 	expired, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 
 	t.send(s, "first")
-	for _, ctx := range []context.Context{t.cancelled(), expired, newForeignContext(errForeign)} {
-		t.is("NewSender", t.refusedSender(ctx, topic), ctx.Err())
-		t.is("NewReceiver", t.refusedReceiver(ctx, topic, "a"), ctx.Err())
+	for _, ctx := range []context.Context{t.cancelled(), expired, foreignContext{t.cancelled()}} {
+		t.is("NewSender", t.refusedSender(ctx, "orders"), ctx.Err())
+		t.is("NewReceiver", t.refusedReceiver(ctx, "orders", "a"), ctx.Err())
 		t.is("Send", s.Send(ctx, "refused", 1, nil), ctx.Err())
 		t.failed(t.start(ctx, r), ctx.Err())
 		t.is("Send after Close", closedSender.Send(ctx, "refused", 1, nil), ctx.Err())
@@ -40,8 +38,7 @@ func contextFirst(t *trial) {
 }
 
 func cancelWakesRecv(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	parent, cancelParent := context.WithCancel(t.Context())
 	defer cancelParent()
 	child, cancelChild := context.WithCancel(context.WithValue(parent, t, "a child"))
@@ -68,11 +65,9 @@ func cancelWakesRecv(t *trial) {
 // cancelWakesNoOther cancels one Recv of several that wait. Each of the others
 // returns once only, and that has to be for the event which comes later.
 func cancelWakesNoOther(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
-	elsewhere := t.topic("invoices")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	calls := t.park(t.Context(),
-		r, r, t.receiver(topic, "a"), t.receiver(topic, "b"), t.receiver(elsewhere, "a"))
+		r, r, t.receiver("orders", "a"), t.receiver("orders", "b"), t.receiver("invoices", "a"))
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := t.park(ctx, r)[0]
@@ -80,27 +75,20 @@ func cancelWakesNoOther(t *trial) {
 		t.failed(c, context.Canceled)
 	}
 	t.send(s, "later")
-	t.send(t.sender(elsewhere), "later")
+	t.send(t.sender("invoices"), "later")
 	for _, c := range calls {
 		t.received(c, "later")
 	}
 }
 
+// foreignContexts has all calls get a context of another kind.
 func foreignContexts(t *trial) {
-	topic := t.topic("orders")
-	ctx := newForeignContext(nil)
-	s, err := t.streamer.NewSender(ctx, topic)
-	if err != nil {
-		t.Fatalf("NewSender: %v", err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	r, err := t.streamer.NewReceiver(ctx, topic, "a")
-	if err != nil {
-		t.Fatalf("NewReceiver: %v", err)
-	}
-	t.Cleanup(func() { _ = r.Close() })
+	inner, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ctx := foreignContext{inner}
+	s, r := t.senderIn(ctx, "orders"), t.receiverIn(ctx, "orders", "a")
 
-	calls := t.park(ctx, r, t.receiver(topic, "b"))
+	calls := t.park(ctx, r, t.receiver("orders", "b"))
 	if err := s.Send(ctx, "first", 1, nil); err != nil {
 		t.Fatalf("Send: %v", err)
 	}
@@ -108,8 +96,8 @@ func foreignContexts(t *trial) {
 		_, ack := t.received(c, "first")
 		t.ack(ack)
 	}
-	calls = t.park(ctx, r, t.receiver(topic, "b"))
-	ctx.end(errForeign)
+	calls = t.park(ctx, r, t.receiver("orders", "b"))
+	cancel()
 	for _, c := range calls {
 		t.failed(c, errForeign)
 	}
@@ -121,36 +109,17 @@ func foreignContexts(t *trial) {
 
 var errForeign = errors.New("the end of a context that is not the standard library's")
 
-// foreignContext is a context that shares nothing with the standard library's.
-type foreignContext struct {
-	done chan struct{}
+// foreignContext is done with another context, and hides what the standard library
+// would know that by.
+type foreignContext struct{ inner context.Context }
 
-	mu  sync.Mutex
-	err error
-}
+func (foreignContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (foreignContext) Value(any) any               { return nil }
+func (c foreignContext) Done() <-chan struct{}     { return c.inner.Done() }
 
-// newForeignContext returns a context that is done where err is not nil.
-func newForeignContext(err error) *foreignContext {
-	ctx := &foreignContext{done: make(chan struct{})}
-	if err != nil {
-		ctx.end(err)
+func (c foreignContext) Err() error {
+	if c.inner.Err() != nil {
+		return errForeign
 	}
-	return ctx
-}
-
-func (c *foreignContext) end(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.err = err
-	close(c.done)
-}
-
-func (c *foreignContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (c *foreignContext) Done() <-chan struct{}       { return c.done }
-func (c *foreignContext) Value(any) any               { return nil }
-
-func (c *foreignContext) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
+	return nil
 }

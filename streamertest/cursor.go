@@ -9,14 +9,13 @@ import (
 // cursorPerTopicAndName has each name read all of one topic before it starts on
 // the other, whose events are older and newer than those.
 func cursorPerTopicAndName(t *trial) {
-	orders, invoices := t.topic("orders"), t.topic("invoices")
-	toOrders, toInvoices := t.sender(orders), t.sender(invoices)
+	toOrders, toInvoices := t.sender("orders"), t.sender("invoices")
 	for i := range 3 {
 		t.send(toOrders, fmt.Sprint("order ", i))
 		t.send(toInvoices, fmt.Sprint("invoice ", i))
 	}
-	a, b := t.receiver(orders, "a"), t.receiver(orders, "b")
-	aInvoices, bInvoices := t.receiver(invoices, "a"), t.receiver(invoices, "b")
+	a, b := t.receiver("orders", "a"), t.receiver("orders", "b")
+	aInvoices, bInvoices := t.receiver("invoices", "a"), t.receiver("invoices", "b")
 	t.take(a, "order 0", "order 1", "order 2")
 	t.take(aInvoices, "invoice 0", "invoice 1", "invoice 2")
 	t.take(bInvoices, "invoice 0", "invoice 1", "invoice 2")
@@ -24,26 +23,24 @@ func cursorPerTopicAndName(t *trial) {
 }
 
 func cursorSurvivesClose(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
+	s := t.sender("orders")
 	t.send(s, "first", "second", "third", "fourth")
-	r := t.receiver(topic, "a")
+	r := t.receiver("orders", "a")
 	t.take(r, "first")
 	t.close("receiver", r)
 	t.close("sender", s)
-	r = t.receiver(topic, "a")
+	r = t.receiver("orders", "a")
 	t.take(r, "second", "third")
 	t.close("receiver", r)
 	// One that does not even Recv leaves the cursor alone.
-	t.close("receiver", t.receiver(topic, "a"))
-	t.take(t.receiver(topic, "a"), "fourth")
+	t.close("receiver", t.receiver("orders", "a"))
+	t.take(t.receiver("orders", "a"), "fourth")
 }
 
 func sharedCursor(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
+	s := t.sender("orders")
 	t.send(s, "first", "second", "third")
-	r, other := t.receiver(topic, "a"), t.receiver(topic, "a")
+	r, other := t.receiver("orders", "a"), t.receiver("orders", "a")
 	_, ack := t.recv(r, "first")
 	t.recv(other, "first")
 	t.ack(ack)
@@ -66,60 +63,55 @@ func sharedCursor(t *trial) {
 // streamFromLatestSkipsOlder waits before it sends, so that only the older
 // events are in question.
 func streamFromLatestSkipsOlder(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
+	s := t.sender("orders")
 	t.send(s, "old", "older than the receiver")
-	latest := t.receiver(topic, "latest", memstreamer.StreamFromLatest())
+	latest := t.receiver("orders", "latest", memstreamer.StreamFromLatest())
 	c := t.park(t.Context(), latest)[0]
 	t.send(s, "new")
 	t.received(c, "new")
 	t.take(latest, "new")
-	t.take(t.receiver(topic, "oldest"), "old", "older than the receiver", "new")
+	t.take(t.receiver("orders", "oldest"), "old", "older than the receiver", "new")
 }
 
 func streamFromLatestPins(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
+	s := t.sender("orders")
 	t.send(s, "old")
-	latest := t.receiver(topic, "latest", memstreamer.StreamFromLatest())
+	latest := t.receiver("orders", "latest", memstreamer.StreamFromLatest())
 	t.send(s, "before the first Recv", "new")
 	t.take(latest, "before the first Recv", "new")
 }
 
 func streamFromLatestOnEmptyTopic(t *trial) {
 	// Events of another topic do not make this one less empty.
-	t.send(t.sender(t.topic("invoices")), "elsewhere")
-	topic := t.topic("orders")
-	latest := t.receiver(topic, "latest", memstreamer.StreamFromLatest())
-	t.send(t.sender(topic), "first", "second")
+	t.send(t.sender("invoices"), "elsewhere")
+	latest := t.receiver("orders", "latest", memstreamer.StreamFromLatest())
+	t.send(t.sender("orders"), "first", "second")
 	t.take(latest, "first", "second")
 }
 
 // streamFromLatestResumes asks for the latest where there is a cursor already:
 // one that has acked, one that never received, and one made without the option.
 func streamFromLatestResumes(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
+	s := t.sender("orders")
 	t.send(s, "first")
-	t.close("receiver", t.receiver(topic, "from oldest"))
-	t.close("receiver", t.receiver(topic, "idle", memstreamer.StreamFromLatest()))
-	r := t.receiver(topic, "busy", memstreamer.StreamFromLatest())
+	t.close("receiver", t.receiver("orders", "from oldest"))
+	t.close("receiver", t.receiver("orders", "idle", memstreamer.StreamFromLatest()))
+	r := t.receiver("orders", "busy", memstreamer.StreamFromLatest())
 	t.send(s, "second", "third")
 	t.take(r, "second")
 	t.close("receiver", r)
 
 	again := func(name string) memstreamer.EventReceiver {
 		t.Helper()
-		return t.receiver(topic, name, memstreamer.StreamFromLatest())
+		return t.receiver("orders", name, memstreamer.StreamFromLatest())
 	}
 	t.take(again("busy"), "third")
 	t.take(again("idle"), "second", "third")
 	t.take(again("from oldest"), "first", "second", "third")
 	// The option belongs to the name on this topic alone.
-	elsewhere := t.topic("invoices")
-	toElsewhere := t.sender(elsewhere)
+	toElsewhere := t.sender("invoices")
 	t.send(toElsewhere, "old")
-	r = t.receiver(elsewhere, "busy", memstreamer.StreamFromLatest())
+	r = t.receiver("invoices", "busy", memstreamer.StreamFromLatest())
 	t.send(toElsewhere, "new")
 	t.take(r, "new")
 }

@@ -8,8 +8,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
@@ -169,56 +169,26 @@ func (f fault) newStreamer(t *testing.T) memstreamer.EventStreamer {
 	return reference.New(&reference.Fault{Does: f.does, Life: t.Context()}, nil, 0)
 }
 
-// try returns what the suite reports of a streamer with the fault.
-func (f fault) try(t *testing.T, opts ...Option) *recorder {
-	c, err := resolve(append(opts, InMemory()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(contract, func(p promise) bool { return p.name == f.breaks })
-	return record(func(tb testing.TB) {
-		contract[i].try(tb, c, func() memstreamer.EventStreamer { return f.newStreamer(t) })
-	})
-}
-
-func (f fault) mustBeIn(t *testing.T, report *recorder) {
-	if !strings.Contains(report.String(), f.says) {
-		t.Errorf("the check reports %q, and not %q", report, f.says)
-	}
-}
-
-// late reports whether only a deadline that passes shows the fault.
-func (f fault) late() bool {
-	return slices.ContainsFunc([]string{"has not returned", "does not watch", "not done", "goroutines after", "goroutines while"},
-		func(report string) bool { return strings.Contains(f.says, report) })
-}
-
 // TestFaults checks that the suite catches each fault, by the right check and for
 // the right reason.
 func TestFaults(t *testing.T) {
-	for _, f := range faults {
-		if !f.late() {
-			t.Run(f.breaks+"/"+f.does, func(t *testing.T) { f.mustBeIn(t, f.try(t)) })
-		}
-	}
-}
-
-// TestLateFaults does so for those that take a deadline to show, all at once.
-func TestLateFaults(t *testing.T) {
-	reports := make(map[string]chan *recorder)
-	var tried sync.WaitGroup
-	defer tried.Wait()
-	for _, f := range faults {
-		if f.late() {
-			report := make(chan *recorder, 1)
-			reports[f.breaks+"/"+f.does] = report
-			tried.Go(func() { report <- f.try(t, WithDeadline(time.Second)) })
-		}
+	c, err := resolve([]Option{InMemory(), WithDeadline(time.Second)})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, f := range faults {
-		if report, late := reports[f.breaks+"/"+f.does]; late {
-			t.Run(f.breaks+"/"+f.does, func(t *testing.T) { f.mustBeIn(t, <-report) })
-		}
+		p := contract[slices.IndexFunc(contract, func(p promise) bool { return p.name == f.breaks })]
+		t.Run(f.breaks+"/"+f.does, func(t *testing.T) {
+			// In a bubble, it takes no time that a deadline passes.
+			synctest.Test(t, func(t *testing.T) {
+				report := record(func(tb testing.TB) {
+					p.try(tb, c, func() memstreamer.EventStreamer { return f.newStreamer(t) })
+				})
+				if !strings.Contains(report.String(), f.says) {
+					t.Errorf("the check reports %q, and not %q", report, f.says)
+				}
+			})
+		})
 	}
 }
 

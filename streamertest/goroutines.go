@@ -18,9 +18,8 @@ const goroutineLabel = "streamertest"
 // noGoroutinesLeft opens, uses and closes, and wants all of its goroutines to
 // end. Over a network, what a connection keeps for the next call may stay.
 func noGoroutinesLeft(t *trial) {
-	topic := t.topic("orders")
 	use := func(name string) {
-		s, r := t.sender(topic), t.receiver(topic, name, memstreamer.StreamFromLatest())
+		s, r := t.sender("orders"), t.receiver("orders", name, memstreamer.StreamFromLatest())
 		t.send(s, "event")
 		t.take(r, "event")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -54,10 +53,9 @@ func noGoroutinesLeft(t *trial) {
 }
 
 func noGoroutinesParked(t *trial) {
-	topic := t.topic("orders")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	calls := t.park(ctx, t.receiver(topic, "a"), t.receiver(topic, "a"), t.receiver(topic, "b"), t.receiver(topic, "c"))
+	calls := t.park(ctx, t.receiver("orders", "a"), t.receiver("orders", "a"), t.receiver("orders", "b"), t.receiver("orders", "c"))
 	t.atMost(1+len(calls), "while receivers are parked")
 	cancel()
 	for _, c := range calls {
@@ -70,8 +68,7 @@ func noGoroutinesParked(t *trial) {
 // Others may start some meanwhile: only if it never sees less than one for each
 // event are they taken for the streamer's.
 func noGoroutinesOnHotPath(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	const times, events = 5, 100
 	for range times {
 		before := goroutinesStarted()

@@ -9,8 +9,7 @@ import (
 )
 
 func isolationOfSentHeaders(t *trial) {
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	headers := map[memstreamer.Header]string{memstreamer.HeaderRunID: "run-1", "removed": "kept"}
 	want := maps.Clone(headers)
 	t.sendWith(s, "first", headers)
@@ -23,10 +22,9 @@ func isolationOfSentHeaders(t *trial) {
 }
 
 func isolationOfReceivedEvents(t *trial) {
-	topic := t.topic("orders")
 	headers := map[memstreamer.Header]string{memstreamer.HeaderRunID: "run-1", "removed": "kept"}
-	t.sendWith(t.sender(topic), "first", headers)
-	r, other := t.receiver(topic, "a"), t.receiver(topic, "b")
+	t.sendWith(t.sender("orders"), "first", headers)
+	r, other := t.receiver("orders", "a"), t.receiver("orders", "b")
 	e, _ := t.recv(r, "first")
 	otherHas, _ := t.recv(other, "first")
 	original := *e
@@ -85,8 +83,7 @@ func headersKept(t *trial) {
 		{"large": strings.Repeat("0123456789", 2000)},
 		many,
 	}
-	topic := t.topic("orders")
-	s, r := t.sender(topic), t.receiver(topic, "a")
+	s, r := t.sender("orders"), t.receiver("orders", "a")
 	for i, headers := range kept {
 		t.sendWith(s, fmt.Sprint("event ", i), headers)
 	}

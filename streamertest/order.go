@@ -14,15 +14,14 @@ import (
 // each receiver to get its topic's events in the order of the log, whether it
 // was there before them or not.
 func order(t *trial) {
-	orders, invoices := t.topic("orders"), t.topic("invoices")
-	senders := []memstreamer.EventSender{t.sender(orders), t.sender(invoices), t.sender(orders)}
-	early := []memstreamer.EventReceiver{t.receiver(orders, "early"), t.receiver(invoices, "early too")}
+	senders := []memstreamer.EventSender{t.sender("orders"), t.sender("invoices"), t.sender("orders")}
+	early := []memstreamer.EventReceiver{t.receiver("orders", "early"), t.receiver("invoices", "early too")}
 	var sent []string
 	for i := range 30 {
 		sent = append(sent, fmt.Sprint("event ", i))
 		t.send(senders[i%len(senders)], sent[i])
 	}
-	late := []memstreamer.EventReceiver{t.receiver(orders, "late"), t.receiver(invoices, "late too")}
+	late := []memstreamer.EventReceiver{t.receiver("orders", "late"), t.receiver("invoices", "late too")}
 
 	for _, receivers := range [][]memstreamer.EventReceiver{early, late} {
 		var last int64
@@ -40,31 +39,29 @@ func order(t *trial) {
 // visibleWhenSendReturns looks for the event in the log right after its Send: a
 // receiver of the newest must not get it, one of the oldest must.
 func visibleWhenSendReturns(t *trial) {
-	topic := t.topic("orders")
-	s := t.sender(topic)
+	s := t.sender("orders")
 	for i := range 8 {
 		before, after := fmt.Sprint("before ", i), fmt.Sprint("after ", i)
 		t.send(s, before)
-		latest := t.receiver(topic, fmt.Sprint("latest ", i), memstreamer.StreamFromLatest())
+		latest := t.receiver("orders", fmt.Sprint("latest ", i), memstreamer.StreamFromLatest())
 		t.send(s, after)
 		t.take(latest, after)
 	}
 	for i := range 3 {
-		t.take(t.receiver(topic, fmt.Sprint("oldest ", i)), "before 0", "after 0", "before 1")
+		t.take(t.receiver("orders", fmt.Sprint("oldest ", i)), "before 0", "after 0", "before 1")
 	}
 }
 
 func recvWaits(t *trial) {
-	topic := t.topic("orders")
-	s, elsewhere := t.sender(topic), t.sender(t.topic("invoices"))
-	calls := t.park(t.Context(), t.receiver(topic, "a"), t.receiver(topic, "b"), t.receiver(topic, "c"))
+	s, elsewhere := t.sender("orders"), t.sender("invoices")
+	calls := t.park(t.Context(), t.receiver("orders", "a"), t.receiver("orders", "b"), t.receiver("orders", "c"))
 	t.send(elsewhere, "not for them")
 	t.send(s, "awaited")
 	for _, c := range calls {
 		t.received(c, "awaited")
 	}
 
-	r := t.receiver(topic, "d")
+	r := t.receiver("orders", "d")
 	t.take(r, "awaited")
 	c := t.park(t.Context(), r)[0]
 	t.send(s, "awaited again")
@@ -72,8 +69,7 @@ func recvWaits(t *trial) {
 }
 
 func eventIsWhatWasSent(t *trial) {
-	topic := t.topic("orders")
-	s, r, other := t.sender(topic), t.receiver(topic, "a"), t.receiver(topic, "b")
+	s, r, other := t.sender("orders"), t.receiver("orders", "a"), t.receiver("orders", "b")
 	for _, sent := range []struct {
 		foreignID  string
 		statusType int
@@ -142,10 +138,9 @@ func idsWithoutGaps(t *trial) {
 // that must happen: what polls takes too long.
 func wakesAtOnce(t *trial) {
 	const handoffs = 2000
-	ping, pong := t.topic("ping"), t.topic("pong")
-	toPing, toPong := t.sender(ping), t.sender(pong)
+	toPing, toPong := t.sender("ping"), t.sender("pong")
 	hourly := memstreamer.WithReceiverPollFrequency(time.Hour)
-	pings, pongs := t.receiver(ping, "a", hourly), t.receiver(pong, "a", hourly)
+	pings, pongs := t.receiver("ping", "a", hourly), t.receiver("pong", "a", hourly)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -7,13 +7,12 @@ import (
 )
 
 func refusesEmpty(t *trial) {
-	topic := t.topic("orders")
 	latest := memstreamer.StreamFromLatest()
 	t.names("NewSender", t.refusedSender(t.Context(), ""), "topic")
 	t.names("NewReceiver", t.refusedReceiver(t.Context(), "", "a"), "topic")
-	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, ""), "name")
-	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, "a", nil), "option")
-	t.names("NewReceiver", t.refusedReceiver(t.Context(), topic, "a", latest, nil), "option")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), "orders", ""), "name")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), "orders", "a", nil), "option")
+	t.names("NewReceiver", t.refusedReceiver(t.Context(), "orders", "a", latest, nil), "option")
 }
 
 // names checks that an error says what was wrong.

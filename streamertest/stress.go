@@ -27,7 +27,7 @@ func stress(t *trial) {
 	defer cancel()
 	var works []func() error
 	readings := make(map[string][]*reading)
-	for _, topic := range []string{t.topic("orders"), t.topic("invoices")} {
+	for _, topic := range []string{"orders", "invoices"} {
 		for _, name := range []string{"a", "b", "shared"} {
 			r := newReading(ctx, t, topic, name)
 			defer r.finish()
@@ -128,7 +128,7 @@ func (r *reading) read(random *rand.Rand) error {
 // does during a Recv. It gives up some calls early, loses some acks, and makes
 // those that it lost late.
 func (r *reading) session(random *rand.Rand) error {
-	receiver, err := r.t.streamer.NewReceiver(r.ctx, r.topic, r.name)
+	receiver, err := r.t.streamer.NewReceiver(r.ctx, r.t.topic(r.topic), r.name)
 	if err != nil {
 		return fmt.Errorf("on NewReceiver: %w", err)
 	}

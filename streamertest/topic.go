@@ -7,17 +7,16 @@ import (
 )
 
 func topicHeader(t *trial) {
-	own, other := t.topic("orders"), t.topic("invoices")
-	s, r, elsewhere := t.sender(own), t.receiver(own, "a"), t.receiver(other, "a")
+	s, r, elsewhere := t.sender("orders"), t.receiver("orders", "a"), t.receiver("invoices", "a")
 	to := func(topic string) map[memstreamer.Header]string {
-		return map[memstreamer.Header]string{memstreamer.HeaderTopic: topic}
+		return map[memstreamer.Header]string{memstreamer.HeaderTopic: t.topic(topic)}
 	}
-	t.sendWith(s, "by its header", to(other))
-	t.sendWith(s, "by its sender", map[memstreamer.Header]string{memstreamer.HeaderRunID: other})
+	t.sendWith(s, "by its header", to("invoices"))
+	t.sendWith(s, "by its sender", map[memstreamer.Header]string{memstreamer.HeaderRunID: t.topic("invoices")})
 	t.sendWith(s, "empty header", to(""))
-	t.sendWith(s, "by both", to(own))
+	t.sendWith(s, "by both", to("orders"))
 	t.sendWith(s, "last", nil)
-	t.send(t.sender(other), "last")
+	t.send(t.sender("invoices"), "last")
 
 	t.take(elsewhere, "by its header", "last")
 	t.take(r, "by its sender", "empty header", "by both", "last")
@@ -26,10 +25,9 @@ func topicHeader(t *trial) {
 // topicHeaderWakes parks a receiver on the topic of a header, and one on the
 // sender's own topic, which has nothing to return.
 func topicHeaderWakes(t *trial) {
-	own, other := t.topic("orders"), t.topic("invoices")
-	s := t.sender(own)
-	calls := t.park(t.Context(), t.receiver(other, "a"), t.receiver(own, "a"))
-	t.sendWith(s, "by its header", map[memstreamer.Header]string{memstreamer.HeaderTopic: other})
+	s := t.sender("orders")
+	calls := t.park(t.Context(), t.receiver("invoices", "a"), t.receiver("orders", "a"))
+	t.sendWith(s, "by its header", map[memstreamer.Header]string{memstreamer.HeaderTopic: t.topic("invoices")})
 	t.received(calls[0], "by its header")
 	t.send(s, "by its sender")
 	t.received(calls[1], "by its sender")
@@ -48,16 +46,15 @@ var awkward = []string{
 // awkwardNames uses them side by side, so that two which are mixed up, or one
 // which matches another, show.
 func awkwardNames(t *trial) {
-	all := t.topic("all")
-	s := t.sender(all)
+	s := t.sender("all")
 	receivers := make([]memstreamer.EventReceiver, len(awkward))
 	byName := make([]memstreamer.EventReceiver, len(awkward))
 	for i, name := range awkward {
-		receivers[i] = t.receiver(t.topic(name), name)
-		byName[i] = t.receiver(all, name)
+		receivers[i] = t.receiver(name, name)
+		byName[i] = t.receiver("all", name)
 	}
 	for _, name := range awkward {
-		t.send(t.sender(t.topic(name)), "to "+name, "last to "+name)
+		t.send(t.sender(name), "to "+name, "last to "+name)
 	}
 	t.send(s, "to all", "last to all")
 	for i, name := range awkward {

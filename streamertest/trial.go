@@ -37,8 +37,12 @@ func (t *trial) open(newStreamer func() memstreamer.EventStreamer) {
 	}
 }
 
-// topic returns a name that no other trial uses.
+// topic returns a topic of that name which no other trial uses. An empty one stays
+// empty.
 func (t *trial) topic(name string) string {
+	if name == "" {
+		return ""
+	}
 	return t.id + "." + name
 }
 
@@ -51,7 +55,12 @@ func (t *trial) sender(topic string) memstreamer.EventSender {
 	t.Helper()
 	ctx, cancel := t.soon()
 	defer cancel()
-	s, err := t.streamer.NewSender(ctx, topic)
+	return t.senderIn(ctx, topic)
+}
+
+func (t *trial) senderIn(ctx context.Context, topic string) memstreamer.EventSender {
+	t.Helper()
+	s, err := t.streamer.NewSender(ctx, t.topic(topic))
 	if err != nil {
 		t.Fatalf("NewSender: %v", err)
 	}
@@ -63,7 +72,12 @@ func (t *trial) receiver(topic, name string, opts ...memstreamer.ReceiverOption)
 	t.Helper()
 	ctx, cancel := t.soon()
 	defer cancel()
-	r, err := t.streamer.NewReceiver(ctx, topic, name, opts...)
+	return t.receiverIn(ctx, topic, name, opts...)
+}
+
+func (t *trial) receiverIn(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) memstreamer.EventReceiver {
+	t.Helper()
+	r, err := t.streamer.NewReceiver(ctx, t.topic(topic), name, opts...)
 	if err != nil {
 		t.Fatalf("NewReceiver: %v", err)
 	}
@@ -279,7 +293,7 @@ func (t *trial) is(what string, err, want error) {
 // refusedSender returns the error of a NewSender that must fail.
 func (t *trial) refusedSender(ctx context.Context, topic string) error {
 	t.Helper()
-	s, err := t.streamer.NewSender(ctx, topic)
+	s, err := t.streamer.NewSender(ctx, t.topic(topic))
 	t.refused("NewSender", s != nil, err)
 	return err
 }
@@ -287,7 +301,7 @@ func (t *trial) refusedSender(ctx context.Context, topic string) error {
 // refusedReceiver returns the error of a NewReceiver that must fail.
 func (t *trial) refusedReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) error {
 	t.Helper()
-	r, err := t.streamer.NewReceiver(ctx, topic, name, opts...)
+	r, err := t.streamer.NewReceiver(ctx, t.topic(topic), name, opts...)
 	t.refused("NewReceiver", r != nil, err)
 	return err
 }

@@ -200,7 +200,7 @@ func (r *receiver) waiting() (n int) {
 // library's.
 func foreign(ctx context.Context) bool {
 	wrapped := reflect.Indirect(reflect.ValueOf(ctx)).FieldByName("Context")
-	return wrapped.IsValid() && wrapped.Elem().Elem().Type().PkgPath() != "context"
+	return wrapped.IsValid() && reflect.Indirect(wrapped.Elem()).Type().PkgPath() != "context"
 }
 
 // ackWrongly reports whether it has done what ack would.
