@@ -23,17 +23,24 @@ type actor struct {
 	// they follow from the seed.
 	handles, keys int
 
-	senders  map[string]*openSender
-	receiver *openReceiver
+	senders map[string]*openSender // by topic
 
-	mu        sync.Mutex
+	mu        sync.Mutex // for what others see
+	working   bool
+	receiver  *openReceiver
+	parked    *parkedRecv // nil while it is in no Recv
 	delivered []delivery
 }
 
 type openSender struct {
 	memstreamer.EventSender
 	number int
-	topic  string
+}
+
+// parkedRecv is a call of Recv that has not returned.
+type parkedRecv struct {
+	place  int
+	cancel context.CancelFunc
 }
 
 type openReceiver struct {
@@ -49,13 +56,17 @@ type delivery struct {
 	ack  memstreamer.Ack
 }
 
-func newActor(r *run, w worker, number int) *actor {
-	return &actor{run: r, worker: w, number: number, senders: map[string]*openSender{}}
-}
-
 func (a *actor) nextHandle() int {
 	a.handles++
 	return a.number*1_000_000 + a.handles
+}
+
+// follow does one thing after another.
+func (a *actor) follow(actions []action) {
+	for _, todo := range actions {
+		a.pause(todo.think)
+		a.do(todo)
+	}
 }
 
 // do does one thing that a has as its role.
@@ -65,12 +76,12 @@ func (a *actor) do(todo action) {
 		topic, by := a.topics[todo.pick%len(a.topics)], a.topics[todo.pick/8%len(a.topics)]
 		switch {
 		case todo.roll < 85:
-			a.send(topic, by, todo.pick)
+			a.send(topic, by, todo.pick, false)
 		case todo.roll < 92:
-			a.sendDone(topic)
+			a.send(topic, topic, 0, true)
 		default:
 			a.closeSender(topic)
-			a.send(topic, topic, todo.pick) // on the closed one
+			a.send(topic, topic, todo.pick, false) // on the closed one
 			delete(a.senders, topic)
 		}
 	case receiving:
@@ -82,12 +93,12 @@ func (a *actor) do(todo action) {
 		if a.receiver == nil {
 			return
 		}
-		if a.recv(todo) && todo.roll%2 == 0 {
+		if a.recv(todo.patience, false) && todo.roll%2 == 0 {
 			a.ackLate(0)
 		}
 		a.close()
 	case meddling:
-		other := a.workers[todo.pick%len(a.workers)]
+		other := a.actors[todo.pick%len(workers)]
 		if todo.roll < 75 {
 			other.ackLate(todo.pick / 64)
 		} else if receiver := other.current(); receiver != nil {
@@ -110,12 +121,12 @@ func (a *actor) receive(todo action) {
 	}
 	switch {
 	case todo.roll < 15:
-		a.recvDone()
+		a.recv(0, true)
 	case todo.roll < 20:
 		a.closeReceiver(a.receiver)
-		a.recv(todo) // on the closed one
+		a.recv(todo.patience, false) // on the closed one
 		a.reopen(false)
-	case a.recv(todo):
+	case a.recv(todo.patience, false):
 		switch {
 		case todo.roll < 35: // never, or by another
 		case todo.roll < 45:
@@ -133,7 +144,7 @@ func (a *actor) receive(todo action) {
 func (a *actor) audit() {
 	a.stopped.Store(false)
 	for !a.stopped.Load() {
-		if a.recv(action{}) {
+		if a.recv(0, false) {
 			a.ackLate(0)
 		} else if a.receiver == nil {
 			return
@@ -141,27 +152,22 @@ func (a *actor) audit() {
 	}
 }
 
-// send sends an event to topic by the sender of another topic, or its own.
-func (a *actor) send(topic, by string, pick int) {
-	a.sendIn(a.context(context.Background()), false, topic, by, pick)
-}
-
-// sendDone is a Send whose context is done.
-func (a *actor) sendDone(topic string) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	a.sendIn(a.context(ctx), true, topic, topic, 0)
-}
-
-func (a *actor) sendIn(ctx context.Context, done bool, topic, by string, pick int) {
+// send sends an event to topic, by the sender of another topic or its own, in a
+// context that is done or not.
+func (a *actor) send(topic, by string, pick int, done bool) {
 	s := a.senders[by]
 	if s == nil {
 		sender, err := a.streamer.NewSender(context.Background(), by)
 		if err != nil {
 			return // only after the streamer was closed
 		}
-		s = &openSender{sender, a.nextHandle(), by}
+		s = &openSender{sender, a.nextHandle()}
 		a.senders[by] = s
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if done {
+		cancel()
 	}
 	a.keys++
 	op := Op{
@@ -172,16 +178,12 @@ func (a *actor) sendIn(ctx context.Context, done bool, topic, by string, pick in
 	if topic != by {
 		headers[memstreamer.HeaderTopic] = topic
 	}
-	place := a.rec.call(op)
-	err := s.Send(ctx, op.Key, op.Type, headers)
-	a.rec.returned(place, func(op *Op) { op.Err = err })
+	a.rec.do(op, func() error { return s.Send(a.context(ctx), op.Key, op.Type, headers) })
 }
 
 func (a *actor) closeSender(topic string) {
 	if s := a.senders[topic]; s != nil {
-		place := a.rec.call(Op{Kind: CloseSender, Worker: a.number, Topic: topic, Handle: s.number})
-		err := s.Close()
-		a.rec.returned(place, func(op *Op) { op.Err = err })
+		a.rec.do(Op{Kind: CloseSender, Worker: a.number, Topic: topic, Handle: s.number}, s.Close)
 	}
 }
 
@@ -194,6 +196,11 @@ func (a *actor) closeSendersBut(keep []string) {
 	}
 }
 
+// op returns a call that is of r.
+func (a *actor) op(kind Kind, r *openReceiver) Op {
+	return Op{Kind: kind, Worker: a.number, Topic: r.topic, Name: r.name, Handle: r.number}
+}
+
 // reopen opens a receiver where a has none.
 func (a *actor) reopen(latest bool) {
 	if a.current() != nil {
@@ -204,16 +211,15 @@ func (a *actor) reopen(latest bool) {
 	if latest {
 		opts = append(opts, memstreamer.StreamFromLatest())
 	}
-	place := a.rec.call(Op{Kind: Open, Worker: a.number, Topic: r.topic, Name: r.name, Handle: r.number, Latest: latest})
-	var err error
-	r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), r.topic, r.name, opts...)
-	a.rec.returned(place, func(op *Op) { op.Err = err })
-	if err != nil {
-		return
+	op := a.op(Open, r)
+	op.Latest = latest
+	err := a.rec.do(op, func() (err error) {
+		r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), r.topic, r.name, opts...)
+		return err
+	})
+	if err == nil {
+		a.use(r)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.receiver = r
 }
 
 func (a *actor) current() *openReceiver {
@@ -222,56 +228,45 @@ func (a *actor) current() *openReceiver {
 	return a.receiver
 }
 
-// close closes a's receiver, if it has one.
-func (a *actor) close() {
-	r := a.current()
-	if r == nil {
-		return
-	}
-	a.closeReceiver(r)
+// set changes, or reads, what others see of a.
+func (a *actor) set(change func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.receiver = nil
+	change()
 }
 
-func (a *actor) closeReceiver(r *openReceiver) {
-	place := a.rec.call(Op{Kind: Close, Worker: a.number, Topic: r.topic, Name: r.name, Handle: r.number})
-	err := r.Close()
-	a.rec.returned(place, func(op *Op) { op.Err = err })
+func (a *actor) use(r *openReceiver) { a.set(func() { a.receiver = r }) }
+
+// close closes a's receiver, if it has one.
+func (a *actor) close() {
+	if r := a.current(); r != nil {
+		a.closeReceiver(r)
+		a.use(nil)
+	}
 }
 
-// recv reports whether it received an event, which ackLate(0) then acks.
-func (a *actor) recv(todo action) bool {
+func (a *actor) closeReceiver(r *openReceiver) { a.rec.do(a.op(Close, r), r.Close) }
+
+// recv reports whether it received an event, which ackLate(0) then acks. Its context
+// is done when it begins, or when its patience ends.
+func (a *actor) recv(patience time.Duration, done bool) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if todo.patience > 0 {
-		defer time.AfterFunc(todo.patience, cancel).Stop()
+	if done {
+		cancel()
+	} else if patience > 0 {
+		defer time.AfterFunc(patience, cancel).Stop()
 	}
-	return a.recvIn(ctx, cancel)
-}
-
-// recvDone is a Recv whose context is done.
-func (a *actor) recvDone() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	a.recvIn(ctx, cancel)
-}
-
-func (a *actor) recvIn(ctx context.Context, cancel context.CancelFunc) bool {
 	r := a.receiver
-	place := a.rec.call(Op{
-		Kind: Recv, Worker: a.number, Topic: r.topic, Name: r.name, Handle: r.number, DoneBefore: ctx.Err() != nil,
-	})
-	a.run.mu.Lock()
-	a.parked[a] = parkedRecv{place, cancel}
-	a.run.mu.Unlock()
+	op := a.op(Recv, r)
+	op.DoneBefore = done
+	place := a.rec.begin(op)
+	a.set(func() { a.parked = &parkedRecv{place, cancel} })
 	event, ack, err := r.Recv(a.context(ctx))
-	a.run.mu.Lock()
-	delete(a.parked, a)
-	a.run.mu.Unlock()
-	done := ctx.Err() != nil
-	a.rec.returned(place, func(op *Op) {
-		op.Err, op.Done = err, done
+	a.set(func() { a.parked = nil })
+	ended := ctx.Err() != nil
+	a.rec.end(place, func(op *Op) {
+		op.Err, op.Done = err, ended
 		if err == nil {
 			op.Event, op.Key = *event, event.ForeignID
 		}
@@ -279,34 +274,29 @@ func (a *actor) recvIn(ctx context.Context, cancel context.CancelFunc) bool {
 	// Whoever was woken in the same instant comes first.
 	a.pause(1 + a.duration(a.number, 50*time.Microsecond))
 	if err != nil {
-		if !done {
-			// The receiver was closed: by another, perhaps.
-			a.mu.Lock()
-			a.receiver = nil
-			a.mu.Unlock()
+		if !ended {
+			a.use(nil) // the receiver was closed: by another, perhaps
 		}
 		return false
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.delivered = append(a.delivered, delivery{r, event.ForeignID, ack})
+	a.set(func() { a.delivered = append(a.delivered, delivery{r, event.ForeignID, ack}) })
 	return true
 }
 
 // ackLate acks the event that a received so many events before its last.
 func (a *actor) ackLate(before int) {
-	a.mu.Lock()
-	if len(a.delivered) == 0 {
-		a.mu.Unlock()
+	var d delivery
+	a.set(func() {
+		if n := len(a.delivered); n > 0 {
+			d = a.delivered[n-1-before%n]
+		}
+	})
+	if d.ack == nil {
 		return
 	}
-	d := a.delivered[len(a.delivered)-1-before%len(a.delivered)]
-	a.mu.Unlock()
-	place := a.rec.call(Op{
-		Kind: Ack, Worker: a.number, Topic: d.from.topic, Name: d.from.name, Handle: d.from.number, Key: d.key,
-	})
-	err := d.ack()
-	a.rec.returned(place, func(op *Op) { op.Err = err })
+	op := a.op(Ack, d.from)
+	op.Key = d.key
+	a.rec.do(op, d.ack)
 }
 
 // context returns ctx with a yield wherever the streamer asks it something.

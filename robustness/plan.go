@@ -70,6 +70,14 @@ var workers = func() []worker {
 	return all
 }()
 
+// auditors receive all that is sent.
+var auditors = func() (all []worker) {
+	for _, topic := range topics {
+		all = append(all, worker{role: auditing, topic: topic, name: Auditor})
+	}
+	return all
+}()
+
 // NewPlan returns the plan of a seed.
 func NewPlan(seed uint64) Plan {
 	random := rand.New(rand.NewPCG(seed, 0))

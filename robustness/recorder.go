@@ -20,8 +20,16 @@ func newRecorder() *recorder {
 	return &recorder{began: time.Now(), givenUp: map[string]bool{}}
 }
 
-// call records that op is about to be called, and returns its place.
-func (r *recorder) call(op Op) int {
+// do records op and its call.
+func (r *recorder) do(op Op, call func() error) error {
+	place := r.begin(op)
+	err := call()
+	r.end(place, func(op *Op) { op.Err = err })
+	return err
+}
+
+// begin records that op is about to be called, and returns its place.
+func (r *recorder) begin(op Op) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
@@ -30,25 +38,14 @@ func (r *recorder) call(op Op) int {
 	return len(r.ops) - 1
 }
 
-// returned records that the op at place has returned, with what set sets.
-func (r *recorder) returned(place int, set func(*Op)) {
+// end records that the op at place has returned, with what set sets.
+func (r *recorder) end(place int, set func(*Op)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
 	op := &r.ops[place]
 	op.Return, op.EndedAt = r.seq, time.Since(r.began)
 	set(op)
-}
-
-// moment records an op that begins and returns at once.
-func (r *recorder) moment(op Op) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.seq++
-	op.Call, op.Return = r.seq, r.seq
-	op.CalledAt = time.Since(r.began)
-	op.EndedAt = op.CalledAt
-	r.ops = append(r.ops, op)
 }
 
 // waiting reports whether the Recv at place must return by itself.

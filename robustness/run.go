@@ -1,9 +1,7 @@
 package robustness
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -51,33 +49,18 @@ type run struct {
 	streamer Streamer
 	clock    *Clock
 	rec      *recorder
-	workers  []*actor
-	auditors []*actor
-
-	mu     sync.Mutex
-	live   int // actors at work
-	parked map[*actor]parkedRecv
-}
-
-// parkedRecv is a call of Recv that has not returned.
-type parkedRecv struct {
-	place  int
-	cancel context.CancelFunc
+	actors   []*actor // the workers, and then the auditors
 }
 
 // Run has the workers of plan use the streamer that makes returns, until all
 // have done what the plan says and the streamer is closed, and returns what
 // happened.
 func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Streamer) *History {
-	r := &run{plan: plan, pace: pace, rec: newRecorder(), parked: map[*actor]parkedRecv{}}
+	r := &run{plan: plan, pace: pace, rec: newRecorder()}
 	r.clock = &Clock{yield: func() { r.yield(-1) }}
 	r.streamer = makes(r.clock, plan.retention)
-	for i, w := range workers {
-		r.workers = append(r.workers, newActor(r, w, i))
-	}
-	for i, topic := range topics {
-		auditor := worker{role: auditing, topic: topic, name: Auditor}
-		r.auditors = append(r.auditors, newActor(r, auditor, len(workers)+i))
+	for i, w := range slices.Concat(workers, auditors) {
+		r.actors = append(r.actors, &actor{run: r, worker: w, number: i, senders: map[string]*openSender{}})
 	}
 	for _, ph := range plan.phases {
 		r.phase(ph)
@@ -92,48 +75,30 @@ func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Stre
 
 // phase has all actors do what ph says, and closes what they have on other topics.
 func (r *run) phase(ph phase) {
-	for _, a := range r.workers {
-		if a.role == sending {
-			a.closeSendersBut(ph.topics)
-		}
-		a.topics = ph.topics
-	}
 	var working sync.WaitGroup
-	for _, a := range r.auditors {
-		if !slices.Contains(ph.topics, a.topic) {
+	// The auditors first, so that they are open before anything is sent.
+	for i, a := range slices.Backward(r.actors) {
+		a.topics = ph.topics
+		if (a.role == receiving || a.role == auditing) && !slices.Contains(ph.topics, a.topic) {
 			a.close()
 			continue
 		}
-		a.reopen(false)
-		r.begin(&working, a.audit)
-	}
-	for i, a := range r.workers {
-		if a.role == receiving && !slices.Contains(ph.topics, a.topic) {
-			a.close()
-			continue
+		a.closeSendersBut(ph.topics)
+		work := a.audit
+		if a.role == auditing {
+			a.reopen(false)
+		} else {
+			work = func() { a.follow(ph.actions[i]) }
 		}
-		r.begin(&working, func() {
-			for _, todo := range ph.actions[i] {
-				r.pause(todo.think)
-				a.do(todo)
-			}
+		a.set(func() { a.working = true })
+		working.Go(func() {
+			work()
+			a.set(func() { a.working = false })
 		})
 	}
 	r.settle()
 	working.Wait()
 	r.step(ph.step)
-}
-
-func (r *run) begin(working *sync.WaitGroup, work func()) {
-	r.mu.Lock()
-	r.live++
-	r.mu.Unlock()
-	working.Go(func() {
-		work()
-		r.mu.Lock()
-		r.live--
-		r.mu.Unlock()
-	})
 }
 
 // settle returns when all actors are done. Whenever all that remain wait for events
@@ -147,13 +112,21 @@ func (r *run) settle() {
 		} else {
 			check = min(2*check, stalledAfter/1000)
 		}
-		r.mu.Lock()
-		live, parked := r.live, maps.Clone(r.parked)
-		r.mu.Unlock()
-		if live == 0 {
+		working, parked := 0, map[*actor]parkedRecv{}
+		for _, a := range r.actors {
+			a.set(func() {
+				if a.working {
+					working++
+				}
+				if a.parked != nil {
+					parked[a] = *a.parked
+				}
+			})
+		}
+		if working == 0 {
 			return
 		}
-		if live > len(parked) {
+		if working > len(parked) {
 			continue
 		}
 		waiting, onlyAuditors := false, true
@@ -184,16 +157,16 @@ func (r *run) settle() {
 // everything else, runs at the same time.
 func (r *run) rush() {
 	var rushing sync.WaitGroup
-	for i, a := range slices.Concat(r.auditors, r.workers) {
+	for i, a := range slices.Backward(r.actors) {
 		rushing.Go(func() {
 			r.pause(r.duration(i, time.Microsecond))
 			switch {
 			case a.receiver != nil:
-				a.recv(action{})
+				a.recv(0, false)
 			case a.role == receiving:
 				a.reopen(false)
 			case a.role == sending:
-				a.send(topics[a.number], topics[a.number], i)
+				a.send(topics[a.number], topics[a.number], i, false)
 			case a.role == stepping:
 				r.shut()
 			}
@@ -205,31 +178,27 @@ func (r *run) rush() {
 // finish closes the streamer and everything of it, and uses it once more.
 func (r *run) finish() {
 	r.shut()
-	for _, a := range slices.Concat(r.workers, r.auditors) {
+	for _, a := range r.actors {
 		switch a.role {
 		case receiving, auditing:
 			if a.receiver != nil {
-				a.recv(action{})
+				a.recv(0, false)
 			}
 			a.ackLate(0)
 			a.close()
 			a.reopen(false)
 		case sending:
-			a.send(topics[0], topics[0], 0)
+			a.send(topics[0], topics[0], 0, false)
 			a.closeSendersBut(nil)
 		}
 	}
 	r.shut()
 }
 
-func (r *run) shut() {
-	place := r.rec.call(Op{Kind: Shut, Worker: -1})
-	err := r.streamer.Close()
-	r.rec.returned(place, func(op *Op) { op.Err = err })
-}
+func (r *run) shut() { r.rec.do(Op{Kind: Shut, Worker: -1}, r.streamer.Close) }
 
 func (r *run) step(d time.Duration) {
-	r.clock.step(d, func(now time.Duration) { r.rec.moment(Op{Kind: Step, Worker: -1, Now: now}) })
+	r.clock.step(d, func(now time.Duration) { r.rec.do(Op{Kind: Step, Worker: -1, Now: now}, func() error { return nil }) })
 }
 
 // duration returns one below limit that follows from the seed, the time and i.
