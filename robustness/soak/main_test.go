@@ -21,8 +21,11 @@ func TestUsage(t *testing.T) {
 		"-for 1s":        "-for is 1s: with a retention of 2s the heap can be judged after 20s",
 		"-topics 0":      "-topics is 0",
 		"-receivers 100": "-receivers is 100: it has to be a multiple of 128, twice the topics",
+		"-receivers 500": "-receivers is 500",
+		"-receivers 64":  "-receivers is 64",
 		"-rate 1":        "-rate is 1",
 		"-retention 0":   "-retention is 0s",
+		"-every 0":       "and -every 0s",
 	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 2, program(t.Context(), strings.Fields(args), &stdout, &stderr), args)

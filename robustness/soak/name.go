@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -35,17 +36,30 @@ func (n *name) isOpen() bool {
 	return n.open > 0
 }
 
-func (n *name) openReceiver() (memstreamer.EventReceiver, error) {
+func (n *name) failf(format string, args ...any) {
+	n.soak.failf("%s/%s: %s", n.topic.topic, n.name, fmt.Sprintf(format, args...))
+}
+
+// openReceiver returns nil after a failure.
+func (n *name) openReceiver(latest bool) memstreamer.EventReceiver {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	began := time.Now()
-	r, err := n.streamer.NewReceiver(context.Background(), n.topic.topic, n.name)
+	var opts []memstreamer.ReceiverOption
+	if latest {
+		opts = append(opts, memstreamer.StreamFromLatest())
+	}
+	r, err := n.streamer.NewReceiver(context.Background(), n.topic.topic, n.name, opts...)
 	if err != nil {
-		return nil, err
+		n.failf("NewReceiver: %v", err)
+		return nil
 	}
 	// What is older than the period is not for a new name.
 	old, _ := n.before(began.Add(-n.retention))
 	_, mayBeOld := n.before(time.Now().Add(-n.retention))
+	if latest {
+		old, mayBeOld = n.last.Load(), n.last.Load()
+	}
 	first := n.left.IsZero()
 	if n.open == 0 && (first || time.Since(n.left) > n.retention) {
 		n.cursor.Opening(judge.Start{Low: old + 1, High: mayBeOld + 1}, first)
@@ -55,7 +69,7 @@ func (n *name) openReceiver() (memstreamer.EventReceiver, error) {
 		}
 	}
 	n.open++
-	return r, nil
+	return r
 }
 
 func (n *name) closeReceiver(r memstreamer.EventReceiver) {
@@ -63,15 +77,9 @@ func (n *name) closeReceiver(r memstreamer.EventReceiver) {
 	defer n.mu.Unlock()
 	n.left = time.Now()
 	if err := r.Close(); err != nil {
-		n.failf("%s/%s: Close: %v", n.topic.topic, n.name, err)
+		n.failf("Close: %v", err)
 	}
 	n.open--
-}
-
-func (n *name) receiving() judge.Mark {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cursor.Receiving()
 }
 
 // delivery is an event that Recv returned.
@@ -81,20 +89,27 @@ type delivery struct {
 	ack    memstreamer.Ack
 }
 
-// check judges an event that the Recv of mark returned.
-func (n *name) check(event *memstreamer.Event, mark judge.Mark, ack memstreamer.Ack) delivery {
+// receive returns the error of a Recv, or judges what that returned.
+func (n *name) receive(ctx context.Context, r memstreamer.EventReceiver) (delivery, error) {
+	n.mu.Lock()
+	mark := n.cursor.Receiving()
+	n.mu.Unlock()
+	event, ack, err := r.Recv(ctx)
+	if err != nil {
+		return delivery{}, err
+	}
 	number, err := strconv.ParseInt(event.ForeignID, 10, 64)
 	if err != nil {
-		n.failf("%s/%s: got event %q", n.topic.topic, n.name, event.ForeignID)
+		n.failf("got event %q", event.ForeignID)
 	}
 	n.received.Add(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch low := n.cursor.Low(); n.cursor.Received(mark, number) {
 	case judge.Behind:
-		n.failf("%s/%s: got event %d again, or too old: event %d was next", n.topic.topic, n.name, number, low)
+		n.failf("got event %d again, or too old: event %d was next", number, low)
 	case judge.Skipped:
-		n.failf("%s/%s: got event %d, and an event before it has not come", n.topic.topic, n.name, number)
+		n.failf("got event %d, and an event before it has not come", number)
 	}
 	if number <= n.seen {
 		n.redelivered.Add(1)
@@ -103,7 +118,7 @@ func (n *name) check(event *memstreamer.Event, mark judge.Mark, ack memstreamer.
 		n.old.Add(1)
 	}
 	n.seen = max(n.seen, number)
-	return delivery{number, mark, ack}
+	return delivery{number, mark, ack}, nil
 }
 
 func (n *name) ack(d delivery) {
@@ -111,7 +126,7 @@ func (n *name) ack(d delivery) {
 	defer n.mu.Unlock()
 	n.cursor.Acking(d.number)
 	if err := d.ack(); err != nil {
-		n.failf("%s/%s: Ack: %v", n.topic.topic, n.name, err)
+		n.failf("Ack: %v", err)
 	}
 	n.cursor.Acked(d.mark, d.number)
 	n.acked = max(n.acked, d.number)

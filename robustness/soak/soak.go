@@ -70,7 +70,7 @@ func run(ctx context.Context, c config, s streamer, out io.Writer) []string {
 
 	var sending, receiving sync.WaitGroup
 	for i := range c.topics {
-		t := newTopic(k, fmt.Sprintf("topic %02d", i))
+		t := &topic{soak: k, topic: fmt.Sprintf("topic %02d", i)}
 		k.topics = append(k.topics, t)
 		for j := range c.receivers / c.topics {
 			// The last two share a name.
@@ -162,7 +162,7 @@ func (k *soak) watch(ctx context.Context, out io.Writer) *heapWatch {
 // whatever was before.
 func (k *soak) drain() {
 	if late := k.await(func(n *name) bool { return n.isOpen() }); late != nil {
-		k.failf("%s/%s was not opened again in %v", late.topic.topic, late.name, draining)
+		late.failf("not opened again in %v", draining)
 		return
 	}
 	for range lastEvents {
@@ -175,7 +175,7 @@ func (k *soak) drain() {
 			t.sendNext(sender, nil)
 		}
 		if late := k.await(func(n *name) bool { return n.lag() == 0 }); late != nil {
-			k.failf("%s/%s has not got its last %d events %v after the last was sent", late.topic.topic, late.name, late.lag(), draining)
+			late.failf("has not got its last %d events %v after the last was sent", late.lag(), draining)
 			return
 		}
 	}

@@ -110,20 +110,3 @@ func TestHeapIsJudged(t *testing.T) {
 		})
 	}
 }
-
-func TestConfigIsChecked(t *testing.T) {
-	require.NoError(t, defaults().check())
-	for want, change := range map[string]func(*config){
-		"-topics is 0":      func(c *config) { c.topics = 0 },
-		"-receivers is 500": func(c *config) { c.receivers = 500 },
-		"-receivers is 64":  func(c *config) { c.receivers = 64 },
-		"-rate is 1":        func(c *config) { c.rate = 1 },
-		"-retention is 0s":  func(c *config) { c.retention = 0 },
-		"-for is 1s":        func(c *config) { c.duration = time.Second },
-		"and -every 0s":     func(c *config) { c.every = 0 },
-	} {
-		c := defaults()
-		change(&c)
-		require.ErrorContains(t, c.check(), want)
-	}
-}

@@ -25,10 +25,6 @@ type topic struct {
 	times [1 << 13]time.Duration // since the start, when the last so many were sent or a little before
 }
 
-func newTopic(k *soak, name string) *topic {
-	return &topic{soak: k, topic: name}
-}
-
 // name returns the name of a number.
 func (t *topic) name(i int) *name {
 	for len(t.names) <= i {
@@ -67,8 +63,8 @@ func (t *topic) send(ctx context.Context, random *rand.Rand) {
 		for ; due >= 1; due-- {
 			t.sendNext(sender, headers)
 			if t.last.Load()%100 == 0 {
-				t.visit(sender, headers)
-				t.look()
+				t.visit(true, sender, headers)
+				t.visit(false, sender, headers)
 			}
 		}
 		if err := sender.Close(); err != nil {
@@ -89,50 +85,28 @@ func (t *topic) sendNext(sender memstreamer.EventSender, headers map[memstreamer
 	t.sent.Add(1)
 }
 
-// visit opens a name that was never used, as an engine does for a run that it
-// awaits, and has to get just what is sent from then on.
-func (t *topic) visit(sender memstreamer.EventSender, headers map[memstreamer.Header]string) {
-	name := fmt.Sprint("run ", t.last.Load())
-	r, err := t.streamer.NewReceiver(context.Background(), t.topic, name, memstreamer.StreamFromLatest())
-	if err != nil {
-		t.failf("%s/%s: NewReceiver: %v", t.topic, name, err)
-		return
-	}
-	t.sendNext(sender, headers)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	event, ack, err := r.Recv(ctx)
-	if err != nil {
-		t.failf("%s/%s: Recv of an event that was just sent: %v", t.topic, name, err)
-	} else if event.ForeignID != strconv.FormatInt(t.last.Load(), 10) {
-		t.failf("%s/%s: got event %s from the latest, and event %d was sent", t.topic, name, event.ForeignID, t.last.Load())
-	} else if err := ack(); err != nil {
-		t.failf("%s/%s: Ack: %v", t.topic, name, err)
-	}
-	if err := r.Close(); err != nil {
-		t.failf("%s/%s: Close: %v", t.topic, name, err)
-	}
-}
-
-// look opens a name that was never used, receives one event and goes, acking
-// nothing: it must not get what is kept for others alone, nor keep it.
-func (t *topic) look() {
-	n := &name{topic: t, name: fmt.Sprint("look ", t.last.Load())}
-	r, err := n.openReceiver()
-	if err != nil {
-		t.failf("%s/%s: NewReceiver: %v", t.topic, n.name, err)
+// visit opens a name that was never used, receives an event and goes. From the
+// latest, as an engine awaits a run, that is just what is sent from then on. From the
+// oldest, the name must not get what is kept for others alone nor, as it acks nothing,
+// have it kept.
+func (t *topic) visit(latest bool, sender memstreamer.EventSender, headers map[memstreamer.Header]string) {
+	n := &name{topic: t, name: fmt.Sprint("visit ", t.last.Load())}
+	r := n.openReceiver(latest)
+	if r == nil {
 		return
 	}
 	defer n.closeReceiver(r)
+	if latest {
+		t.sendNext(sender, headers)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	mark := n.receiving()
-	event, ack, err := r.Recv(ctx)
+	d, err := n.receive(ctx, r)
 	if err != nil {
-		t.failf("%s/%s: Recv from the oldest: %v", t.topic, n.name, err)
-		return
+		n.failf("Recv of an event that is there: %v", err)
+	} else if latest {
+		n.ack(d)
 	}
-	n.check(event, mark, ack)
 }
 
 // behind reports whether a receiver is so far behind that sending has to wait.
