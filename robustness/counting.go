@@ -16,7 +16,7 @@ import (
 // rule says what may follow what and, where calls overlapped, goes by what is
 // certain. It returns what it found, in no order.
 func CheckCounting(h *History) []Violation {
-	c := newCounting(h)
+	c := &counting{timeline: newTimeline(h)}
 	c.checkNumbers()
 	c.checkDeliveries()
 	c.checkCursors()
@@ -26,72 +26,10 @@ func CheckCounting(h *History) []Violation {
 	return c.violations
 }
 
-// counting is a history with what the rules look up in it.
+// counting is a history and what the rules find in it.
 type counting struct {
 	*timeline
-	places map[string]int // of each event in its topic, by Key
-	sends  map[string]*Op // by Key, those that failed too
-	names  map[key]*name
-	closes map[int]*Op    // the first, by handle of receiver or sender
-	shut   *Op            // the first
-	last   map[string]*Op // the delivery of each event that was called last
-
 	violations []Violation
-}
-
-// name is what happened to one (topic, name), in the order of the calls.
-type name struct {
-	key
-	opens, closes, recvs, acks []*Op // those of opens and recvs that succeeded
-}
-
-func newCounting(h *History) *counting {
-	c := &counting{
-		timeline: newTimeline(h),
-		places:   map[string]int{},
-		sends:    map[string]*Op{},
-		names:    map[key]*name{},
-		closes:   map[int]*Op{},
-		last:     map[string]*Op{},
-	}
-	for _, events := range c.events {
-		for i, e := range events {
-			c.places[e.send.Key] = i
-		}
-	}
-	for i := range h.Ops {
-		op := &h.Ops[i]
-		n := c.names[op.key()]
-		if n == nil {
-			n = &name{key: op.key()}
-			c.names[op.key()] = n
-		}
-		switch op.Kind {
-		case Send:
-			c.sends[op.Key] = op
-		case Open:
-			if op.ok() {
-				n.opens = append(n.opens, op)
-			}
-		case Close, CloseSender:
-			if c.closes[op.Handle] == nil {
-				c.closes[op.Handle] = op
-			}
-			n.closes = append(n.closes, op)
-		case Recv:
-			if op.ok() {
-				n.recvs = append(n.recvs, op)
-				c.last[op.Key] = op
-			}
-		case Ack:
-			n.acks = append(n.acks, op)
-		case Shut:
-			if c.shut == nil {
-				c.shut = op
-			}
-		}
-	}
-	return c
 }
 
 func (c *counting) report(rule Rule, format string, args ...any) {
@@ -191,13 +129,6 @@ func (c *counting) checkCursors() {
 	}
 }
 
-// placeOf returns the place of op's event in its topic, if it was sent there.
-func (c *counting) placeOf(op *Op) (place int64, sent bool) {
-	send := c.sends[op.Key]
-	i, ok := c.places[op.Key]
-	return int64(i), ok && send.Topic == op.Topic
-}
-
 // moment is when a call begins or returns.
 type moment struct {
 	*Op
@@ -214,46 +145,6 @@ func (h *History) moments() []moment {
 	}
 	slices.SortStableFunc(all, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
 	return all
-}
-
-// mayMake reports whether open may have found no cursor of its name, and so have
-// made one.
-func (c *counting) mayMake(open *Op) bool {
-	n := c.names[open.key()]
-	first := !slices.ContainsFunc(n.opens, func(other *Op) bool { return other.before(open) })
-	return first || slices.ContainsFunc(n.closes, func(closing *Op) bool {
-		if closing.Call > open.Return {
-			return false
-		}
-		for _, other := range n.opens {
-			closed := c.closes[other.Handle]
-			between := closing.before(other) && other.before(open)
-			across := other.before(closing) && (closed == nil || open.before(closed))
-			if between || across {
-				return false
-			}
-		}
-		may, _ := c.forgettable(closing, open)
-		return may
-	})
-}
-
-// makes reports whether open must have made a cursor: each receiver of its name
-// that was opened before was closed too long ago.
-func (c *counting) makes(open *Op) bool {
-	for _, other := range c.names[open.key()].opens {
-		if other.Call >= open.Call {
-			continue
-		}
-		closed := c.closes[other.Handle]
-		if !other.before(open) || closed == nil || !closed.before(open) {
-			return false
-		}
-		if _, must := c.forgettable(closed, open); !must {
-			return false
-		}
-	}
-	return true
 }
 
 // checkLoss checks that the auditor of each topic got all that was sent to it.
@@ -285,7 +176,7 @@ func (c *counting) checkStalls() {
 		}
 		for _, key := range waiting(c.Ops, i) {
 			// One that nobody ever received is lost: there was no wake-up for it.
-			if c.last[key] != nil {
+			if c.received[key] != nil {
 				c.report(Stalled, "%v, with the event of %v to return", op, c.sends[key])
 				break
 			}

@@ -42,7 +42,7 @@ func (c coverage) require(t *testing.T) {
 }
 
 func (c coverage) add(h *History) {
-	counts := newCounting(h)
+	counts := newTimeline(h)
 	now := time.Duration(0)
 	received := map[key]map[string]bool{}
 	opens := map[int]*Op{} // by handle
@@ -118,26 +118,26 @@ func (c coverage) add(h *History) {
 }
 
 // found returns which kind of cursor open has certainly found, if any.
-func (c *counting) found(open *Op) string {
-	n := c.names[open.key()]
+func (t *timeline) found(open *Op) string {
+	n := t.names[open.key()]
 	switch {
 	case n.opens[0] == open:
 		return "new cursors"
 	case slices.ContainsFunc(n.opens, func(other *Op) bool {
-		closed := c.closes[other.Handle]
+		closed := t.closes[other.Handle]
 		return other.before(open) && (closed == nil || open.before(closed))
 	}):
 		return "shared cursors"
-	case c.makes(open):
+	case t.makes(open):
 		return "forgotten cursors"
-	case !c.mayMake(open):
+	case !t.mayMake(open):
 		return "resumed cursors"
 	}
 	return ""
 }
 
 // addOld counts what recv, of an event that is older than the period, shows.
-func (c coverage) addOld(counts *counting, opens map[int]*Op, recv *Op) {
+func (c coverage) addOld(counts *timeline, opens map[int]*Op, recv *Op) {
 	tooOld := func(open *Op) bool {
 		least, _ := counts.start(open)
 		return !open.Latest && counts.places[recv.Key] < least

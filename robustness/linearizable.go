@@ -70,26 +70,20 @@ type call struct {
 	*Op
 	handle int // of the receiver, among those of its (topic, name)
 	event  int // its place in the topic, for Send, Recv and Ack
-	place  int // of the call itself
 
 	// For Open: where a cursor that it makes can start, and what each earlier Close
 	// allows: that the cursor it left is forgotten, or even that it is remembered.
 	least, greatest    int
-	mayForget, forgets map[int]bool
+	mayForget, forgets map[*Op]bool
 }
 
 // partition returns the calls that concern the cursor of k.
 func (t *timeline) partition(k key) []porcupine.Operation {
-	events := t.events[k.topic]
-	places := map[string]int{}
-	for i, e := range events {
-		places[e.send.Key] = i
-	}
 	handles := map[int]int{}
 	var operations []porcupine.Operation
 	for i := range t.Ops {
 		op := &t.Ops[i]
-		c := &call{Op: op, event: -1, place: i}
+		c := &call{Op: op, event: -1}
 		switch op.Kind {
 		case Send:
 			if op.Topic != k.topic || !op.ok() {
@@ -101,10 +95,10 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 			}
 			handles[op.Handle] = len(handles)
 			c.least, c.greatest = t.start(op)
-			c.mayForget, c.forgets = map[int]bool{}, map[int]bool{}
-			for place := range t.Ops {
-				if closing := &t.Ops[place]; closing.Kind == Close && closing.key() == k && closing.Call < op.Return {
-					c.mayForget[place], c.forgets[place] = t.forgettable(closing, op)
+			c.mayForget, c.forgets = map[*Op]bool{}, map[*Op]bool{}
+			for _, closing := range t.names[k].closes {
+				if closing.Call < op.Return {
+					c.mayForget[closing], c.forgets[closing] = t.forgettable(closing, op)
 				}
 			}
 		case Recv, Ack, Close:
@@ -116,8 +110,8 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 		default:
 			continue
 		}
-		if place, ok := places[op.Key]; ok {
-			c.event = place
+		if place, sent := t.placeOf(op); sent && op.Topic == k.topic {
+			c.event = int(place)
 		}
 		c.handle = handles[op.Handle]
 		operations = append(operations, porcupine.Operation{
@@ -136,7 +130,7 @@ type cursorState struct {
 	next   int // the position of the oldest event not acked
 	open   handleSet
 	own    handleSet // the handles, open or not, whose acks are the cursor's
-	idleBy int       // the Close that the last of open went with
+	idleBy *Op       // the Close that the last of open went with
 }
 
 // cursorModel follows a cursorState. Which events are too old for a new name, and
@@ -185,7 +179,7 @@ func step(s cursorState, c *call) []cursorState {
 		if s.open.has(c.handle) {
 			s.open = s.open.without(c.handle)
 			if s.open == (handleSet{}) {
-				s.idleBy = c.place
+				s.idleBy = c.Op
 			}
 		}
 	case Shut:

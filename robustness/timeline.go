@@ -4,15 +4,24 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/memstreamer/memstreamer"
 )
 
-// timeline is a history by its clock and its events.
+// timeline is a history with what the checkers look up in it.
 type timeline struct {
 	*History
-	steps  []*Op
-	events map[string][]event // by topic, in the order of their IDs
+	steps    []*Op
+	events   map[string][]event // by topic, in the order of their IDs
+	places   map[string]int     // of each event in its topic, by Key
+	sends    map[string]*Op     // by Key, those that failed too
+	received map[string]*Op     // by Key, the Recv that was called last
+	names    map[key]*name
+	closes   map[int]*Op // the first, by handle of receiver or sender
+	shut     *Op         // the first
+}
+
+// name is what happened to one (topic, name), in the order of the calls.
+type name struct {
+	opens, closes, recvs, acks []*Op // those of opens and recvs that succeeded
 }
 
 // event is one event of a topic, as the history tells of it.
@@ -29,30 +38,74 @@ type event struct {
 }
 
 func newTimeline(h *History) *timeline {
-	t := &timeline{History: h, events: map[string][]event{}}
-	received := map[string]*memstreamer.Event{}
+	t := &timeline{
+		History:  h,
+		events:   map[string][]event{},
+		places:   map[string]int{},
+		sends:    map[string]*Op{},
+		received: map[string]*Op{},
+		names:    map[key]*name{},
+		closes:   map[int]*Op{},
+	}
 	for i := range h.Ops {
-		op := &h.Ops[i]
-		if op.Kind == Step {
-			t.steps = append(t.steps, op)
+		t.index(&h.Ops[i])
+	}
+	t.order()
+	return t
+}
+
+// index files op under what it is of.
+func (t *timeline) index(op *Op) {
+	n := t.names[op.key()]
+	if n == nil {
+		n = &name{}
+		t.names[op.key()] = n
+	}
+	switch op.Kind {
+	case Send:
+		t.sends[op.Key] = op
+	case Open:
+		if op.ok() {
+			n.opens = append(n.opens, op)
 		}
-		if op.Kind == Recv && op.ok() {
-			received[op.Key] = &op.Event
+	case Close, CloseSender:
+		if t.closes[op.Handle] == nil {
+			t.closes[op.Handle] = op
+		}
+		n.closes = append(n.closes, op)
+	case Recv:
+		if op.ok() {
+			n.recvs = append(n.recvs, op)
+			t.received[op.Key] = op
+		}
+	case Ack:
+		n.acks = append(n.acks, op)
+	case Step:
+		t.steps = append(t.steps, op)
+	case Shut:
+		if t.shut == nil {
+			t.shut = op
 		}
 	}
+}
+
+// order gives each event that was sent its place in its topic.
+func (t *timeline) order() {
 	var unknown []event
-	for i := range h.Ops {
-		op := &h.Ops[i]
+	for i := range t.Ops {
+		op := &t.Ops[i]
 		if op.Kind != Send || !op.ok() {
 			continue
 		}
-		if e := received[op.Key]; e != nil {
-			created := e.CreatedAt.Sub(epoch)
-			t.events[op.Topic] = append(t.events[op.Topic], event{op, e.ID, created, created, t.running(op.Call)})
-			continue
+		e := event{send: op, since: t.running(op.Call)}
+		if recv := t.received[op.Key]; recv != nil {
+			e.id, e.created = recv.Event.ID, recv.Event.CreatedAt.Sub(epoch)
+			e.added = e.created
+			t.events[op.Topic] = append(t.events[op.Topic], e)
+		} else {
+			e.created, e.added = t.clockIn(op.Call, op.Return)
+			unknown = append(unknown, e)
 		}
-		least, greatest := t.clockIn(op.Call, op.Return)
-		unknown = append(unknown, event{op, 0, least, greatest, t.running(op.Call)})
 	}
 	for _, events := range t.events {
 		sortByID(events)
@@ -67,11 +120,20 @@ func newTimeline(h *History) *timeline {
 		t.events[e.send.Topic] = slices.Insert(events, i, e)
 	}
 	for _, events := range t.events {
-		for i := range events[min(1, len(events)):] {
-			events[i+1].added = max(events[i+1].added, events[i].added)
+		for i, e := range events {
+			t.places[e.send.Key] = i
+			if i > 0 {
+				events[i].added = max(e.added, events[i-1].added)
+			}
 		}
 	}
-	return t
+}
+
+// placeOf returns the place of op's event in its topic, if it was sent there.
+func (t *timeline) placeOf(op *Op) (place int64, sent bool) {
+	send := t.sends[op.Key]
+	i, ok := t.places[op.Key]
+	return int64(i), ok && send.Topic == op.Topic
 }
 
 func sortByID(events []event) {
@@ -145,4 +207,44 @@ func (t *timeline) forgettable(closing, open *Op) (may, must bool) {
 	now, _ := t.clockIn(open.Call, open.Return)
 	_, peak := t.clockIn(t.running(closing.Call), open.Return)
 	return t.Retention > 0 && peak-earliest > t.Retention, t.Retention > 0 && now-latest > t.Retention
+}
+
+// mayMake reports whether open may have found no cursor of its name, and so have
+// made one.
+func (t *timeline) mayMake(open *Op) bool {
+	n := t.names[open.key()]
+	first := !slices.ContainsFunc(n.opens, func(other *Op) bool { return other.before(open) })
+	return first || slices.ContainsFunc(n.closes, func(closing *Op) bool {
+		if closing.Call > open.Return {
+			return false
+		}
+		for _, other := range n.opens {
+			closed := t.closes[other.Handle]
+			between := closing.before(other) && other.before(open)
+			across := other.before(closing) && (closed == nil || open.before(closed))
+			if between || across {
+				return false
+			}
+		}
+		may, _ := t.forgettable(closing, open)
+		return may
+	})
+}
+
+// makes reports whether open must have made a cursor: each receiver of its name
+// that was opened before was closed too long ago.
+func (t *timeline) makes(open *Op) bool {
+	for _, other := range t.names[open.key()].opens {
+		if other.Call >= open.Call {
+			continue
+		}
+		closed := t.closes[other.Handle]
+		if !other.before(open) || closed == nil || !closed.before(open) {
+			return false
+		}
+		if _, must := t.forgettable(closed, open); !must {
+			return false
+		}
+	}
+	return true
 }

@@ -29,7 +29,8 @@ func stress(t *trial) {
 	readings := make(map[string][]*reading)
 	for _, topic := range []string{"orders", "invoices"} {
 		for _, name := range []string{"a", "b", "shared"} {
-			r := newReading(ctx, t, topic, name)
+			r := &reading{t: t, topic: topic, name: name, readers: 1, acked: make(map[int64]string), next: make(map[string]int)}
+			r.ctx, r.finish = context.WithCancel(ctx)
 			defer r.finish()
 			if name == "shared" {
 				r.readers = 2
@@ -95,21 +96,9 @@ type reading struct {
 	finish      context.CancelFunc
 
 	mu     sync.Mutex
-	acked  map[int64]numbered // by ID
-	newest int64              // the largest ID of those
-	next   map[string]int     // by sender, the number that comes next
-}
-
-// numbered says which of its sender's events one is.
-type numbered struct {
-	sender string
-	number int
-}
-
-func newReading(ctx context.Context, t *trial, topic, name string) *reading {
-	r := &reading{t: t, topic: topic, name: name, readers: 1, acked: make(map[int64]numbered), next: make(map[string]int)}
-	r.ctx, r.finish = context.WithCancel(ctx)
-	return r
+	acked  map[int64]string // by ID, which event of which sender
+	newest int64            // the largest ID of those
+	next   map[string]int   // by sender, the number that comes next
 }
 
 // read opens receivers, one after another, until its name has all events or the
@@ -141,7 +130,9 @@ func (r *reading) session(random *rand.Rand) error {
 		if random.IntN(8) == 0 {
 			patience = time.Duration(random.IntN(500)) * time.Microsecond
 		}
-		newest := r.newestAcked()
+		r.mu.Lock()
+		newest := r.newest
+		r.mu.Unlock()
 		c, err := r.recv(receiver, closing, patience)
 		switch {
 		case err != nil:
@@ -199,17 +190,11 @@ func (r *reading) check(e *memstreamer.Event, newest int64) error {
 	return nil
 }
 
-func (r *reading) newestAcked() int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.newest
-}
-
 // record notes that the Ack of e has returned.
 func (r *reading) record(e *memstreamer.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.acked[e.ID] = numbered{e.ForeignID, e.Type}
+	r.acked[e.ID] = fmt.Sprint(e.ForeignID, e.Type)
 	r.newest = max(r.newest, e.ID)
 	r.next[e.ForeignID] = e.Type + 1
 	if len(r.acked) == stressSenders*stressEvents {
