@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/memstreamer/memstreamer"
@@ -60,54 +59,10 @@ func (s *Streamer) openWrongly(topic, name string, latest bool) (string, bool) {
 		return fmt.Sprint(name, s.turn()), latest || again
 	case "ignores the option":
 		return name, false
-	case "pins at the first Recv":
-		if latest {
-			s.notes.Store(name, true)
-		}
 	case "starts one for each receiver":
 		go func() { <-s.Life.Done() }()
 	}
 	return name, latest
-}
-
-// latestOf returns the place past the newest event.
-func (s *Streamer) latestOf(t *topic) int {
-	if s.does("takes the first event for an older one") {
-		return max(1, t.end())
-	}
-	return t.end()
-}
-
-// resumeWrongly moves a cursor that there was before its receiver is opened.
-func (s *Streamer) resumeWrongly(c *cursor, latest bool, now time.Time) {
-	switch s.Does {
-	case "skips to the latest each time it is asked":
-		if latest {
-			c.next = c.end()
-		}
-	case "keeps nothing for a closed receiver":
-		// What is past the period or, without one, what another name has acked.
-		var newest int64
-		for _, other := range c.cursors {
-			newest = max(newest, other.ackedID)
-		}
-		for c.open == 0 && c.next < c.end() {
-			e := c.events[c.next-c.dropped]
-			if !s.old(e.added, now) && (s.retention > 0 || e.ID > newest) {
-				break
-			}
-			s.shown.Add(1)
-			c.commit()
-		}
-	}
-}
-
-// trimWrongly returns how many of all events of a topic to drop, where n may go.
-func (s *Streamer) trimWrongly(n, all int) int {
-	if s.does("trims one event too early") && n > 0 && n < all && s.every(10) {
-		return n + 1
-	}
-	return n
 }
 
 // optionsOf returns the options that a fault makes of those that were given.

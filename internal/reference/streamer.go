@@ -157,8 +157,8 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 	if c == nil || s.expired(c, now) {
 		c = &cursor{topic: t, name: name, next: s.start(t, latest, now)}
 		t.cursors[name] = c
-	} else {
-		s.resumeWrongly(c, latest, now)
+	} else if latest && s.does("skips to the latest each time it is asked") {
+		c.next = t.end()
 	}
 	if c.open == 0 {
 		c.closedAt = time.Time{}
@@ -170,8 +170,11 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 // start returns the place at which a new cursor starts: past the newest event, or at
 // the oldest that is not past the period.
 func (s *Streamer) start(t *topic, latest bool, now time.Time) int {
+	if latest && t.end() == 0 && s.does("takes the first event for an older one") {
+		return 1
+	}
 	if latest {
-		return s.latestOf(t)
+		return t.end()
 	}
 	for i, e := range t.events {
 		if !s.old(e.added, now) || s.shows("gives a new name what is too old for it") {
