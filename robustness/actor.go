@@ -32,9 +32,10 @@ type actor struct {
 	delivered []delivery
 }
 
+// openSender is a sender, and what all its calls have in common.
 type openSender struct {
 	memstreamer.EventSender
-	number int
+	op Op
 }
 
 // parkedRecv is a call of Recv that has not returned.
@@ -43,22 +44,28 @@ type parkedRecv struct {
 	cancel context.CancelFunc
 }
 
+// openReceiver is a receiver, and what all its calls have in common.
 type openReceiver struct {
 	memstreamer.EventReceiver
-	number      int
-	topic, name string
+	op Op
 }
 
 // delivery is an event that was received and may be acked at any time.
 type delivery struct {
-	from *openReceiver
-	key  string
-	ack  memstreamer.Ack
+	op  Op // the Ack
+	ack memstreamer.Ack
 }
 
-func (a *actor) nextHandle() int {
+// handle returns what all calls of the next sender or receiver have in common.
+func (a *actor) handle(topic, name string) Op {
 	a.handles++
-	return a.number*1_000_000 + a.handles
+	return Op{Worker: a.number, Topic: topic, Name: name, Handle: a.number*1_000_000 + a.handles}
+}
+
+// as returns the call of a kind.
+func (o Op) as(kind Kind) Op {
+	o.Kind = kind
+	return o
 }
 
 // follow does one thing after another.
@@ -98,7 +105,7 @@ func (a *actor) do(todo action) {
 		}
 		a.close()
 	case meddling:
-		other := a.actors[todo.pick%len(workers)]
+		other := a.actors[todo.pick%(len(a.actors)-len(topics))] // no auditor
 		if todo.roll < 75 {
 			other.ackLate(todo.pick / 64)
 		} else if receiver := other.current(); receiver != nil {
@@ -161,7 +168,7 @@ func (a *actor) send(topic, by string, pick int, done bool) {
 		if err != nil {
 			return // only after the streamer was closed
 		}
-		s = &openSender{sender, a.nextHandle()}
+		s = &openSender{sender, a.handle(by, "")}
 		a.senders[by] = s
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -170,10 +177,9 @@ func (a *actor) send(topic, by string, pick int, done bool) {
 		cancel()
 	}
 	a.keys++
-	op := Op{
-		Kind: Send, Worker: a.number, Topic: topic, By: by, Handle: s.number, DoneBefore: done, Done: done,
-		Key: fmt.Sprintf("%d.%d", a.number, a.keys), Type: pick, Header: fmt.Sprint(pick),
-	}
+	op := s.op.as(Send)
+	op.Topic, op.By, op.DoneBefore, op.Done = topic, by, done, done
+	op.Key, op.Type, op.Header = fmt.Sprintf("%d.%d", a.number, a.keys), pick, fmt.Sprint(pick)
 	headers := map[memstreamer.Header]string{memstreamer.HeaderRunID: op.Header}
 	if topic != by {
 		headers[memstreamer.HeaderTopic] = topic
@@ -183,7 +189,7 @@ func (a *actor) send(topic, by string, pick int, done bool) {
 
 func (a *actor) closeSender(topic string) {
 	if s := a.senders[topic]; s != nil {
-		a.rec.do(Op{Kind: CloseSender, Worker: a.number, Topic: topic, Handle: s.number}, s.Close)
+		a.rec.do(s.op.as(CloseSender), s.Close)
 	}
 }
 
@@ -196,25 +202,20 @@ func (a *actor) closeSendersBut(keep []string) {
 	}
 }
 
-// op returns a call that is of r.
-func (a *actor) op(kind Kind, r *openReceiver) Op {
-	return Op{Kind: kind, Worker: a.number, Topic: r.topic, Name: r.name, Handle: r.number}
-}
-
 // reopen opens a receiver where a has none.
 func (a *actor) reopen(latest bool) {
 	if a.current() != nil {
 		return
 	}
-	r := &openReceiver{number: a.nextHandle(), topic: a.topic, name: a.name}
+	r := &openReceiver{op: a.handle(a.topic, a.name)}
 	var opts []memstreamer.ReceiverOption
 	if latest {
 		opts = append(opts, memstreamer.StreamFromLatest())
 	}
-	op := a.op(Open, r)
+	op := r.op.as(Open)
 	op.Latest = latest
 	err := a.rec.do(op, func() (err error) {
-		r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), r.topic, r.name, opts...)
+		r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), a.topic, a.name, opts...)
 		return err
 	})
 	if err == nil {
@@ -245,7 +246,7 @@ func (a *actor) close() {
 	}
 }
 
-func (a *actor) closeReceiver(r *openReceiver) { a.rec.do(a.op(Close, r), r.Close) }
+func (a *actor) closeReceiver(r *openReceiver) { a.rec.do(r.op.as(Close), r.Close) }
 
 // recv reports whether it received an event, which ackLate(0) then acks. Its context
 // is done when it begins, or when its patience ends.
@@ -258,7 +259,7 @@ func (a *actor) recv(patience time.Duration, done bool) bool {
 		defer time.AfterFunc(patience, cancel).Stop()
 	}
 	r := a.receiver
-	op := a.op(Recv, r)
+	op := r.op.as(Recv)
 	op.DoneBefore = done
 	place := a.rec.begin(op)
 	a.set(func() { a.parked = &parkedRecv{place, cancel} })
@@ -279,7 +280,9 @@ func (a *actor) recv(patience time.Duration, done bool) bool {
 		}
 		return false
 	}
-	a.set(func() { a.delivered = append(a.delivered, delivery{r, event.ForeignID, ack}) })
+	acking := r.op.as(Ack)
+	acking.Key = event.ForeignID
+	a.set(func() { a.delivered = append(a.delivered, delivery{acking, ack}) })
 	return true
 }
 
@@ -291,12 +294,9 @@ func (a *actor) ackLate(before int) {
 			d = a.delivered[n-1-before%n]
 		}
 	})
-	if d.ack == nil {
-		return
+	if d.ack != nil {
+		a.rec.do(d.op, d.ack)
 	}
-	op := a.op(Ack, d.from)
-	op.Key = d.key
-	a.rec.do(op, d.ack)
 }
 
 // context returns ctx with a yield wherever the streamer asks it something.

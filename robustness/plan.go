@@ -59,7 +59,7 @@ var topics = []string{"orders", "runs", "timers"}
 // latestName is the name of a cursor that StreamFromLatest is used with.
 const latestName = "latest"
 
-// workers are those of each plan. Two share a name on each topic.
+// workers are those of each plan, the auditors last. Two share a name on each topic.
 var workers = func() []worker {
 	all := []worker{{role: sending}, {role: sending}, {role: sending}, {role: visiting}, {role: meddling}, {role: stepping}}
 	for _, topic := range topics {
@@ -67,11 +67,6 @@ var workers = func() []worker {
 			all = append(all, worker{role: receiving, topic: topic, name: name})
 		}
 	}
-	return all
-}()
-
-// auditors receive all that is sent.
-var auditors = func() (all []worker) {
 	for _, topic := range topics {
 		all = append(all, worker{role: auditing, topic: topic, name: Auditor})
 	}

@@ -49,7 +49,7 @@ type run struct {
 	streamer Streamer
 	clock    *Clock
 	rec      *recorder
-	actors   []*actor // the workers, and then the auditors
+	actors   []*actor
 }
 
 // Run has the workers of plan use the streamer that makes returns, until all
@@ -59,7 +59,7 @@ func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Stre
 	r := &run{plan: plan, pace: pace, rec: newRecorder()}
 	r.clock = &Clock{yield: func() { r.yield(-1) }}
 	r.streamer = makes(r.clock, plan.retention)
-	for i, w := range slices.Concat(workers, auditors) {
+	for i, w := range workers {
 		r.actors = append(r.actors, &actor{run: r, worker: w, number: i, senders: map[string]*openSender{}})
 	}
 	for _, ph := range plan.phases {

@@ -16,7 +16,6 @@ type recorder struct {
 	testing.TB
 	ctx context.Context
 
-	mu       sync.Mutex
 	failures []string
 	skipped  string
 	cleanups []func()
@@ -26,9 +25,8 @@ type recorder struct {
 func record(f func(tb testing.TB)) *recorder {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &recorder{ctx: ctx}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var running sync.WaitGroup
+	running.Go(func() {
 		defer func() {
 			for _, cleanup := range slices.Backward(r.cleanups) {
 				cleanup()
@@ -36,8 +34,8 @@ func record(f func(tb testing.TB)) *recorder {
 		}()
 		defer cancel()
 		f(r)
-	}()
-	<-done
+	})
+	running.Wait()
 	return r
 }
 
@@ -49,8 +47,6 @@ func (r *recorder) Cleanup(f func()) {
 }
 
 func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
 
