@@ -61,9 +61,7 @@ func cancelledRecvLosesNothing(t *trial) {
 	defer cancel()
 	calls := t.park(ctx, r, r, t.receiver("orders", "a"))
 	cancel()
-	for _, c := range calls {
-		t.failed(c, context.Canceled)
-	}
+	t.failed(context.Canceled, calls...)
 	t.send(s, "first")
 	t.take(r, "first")
 
@@ -128,9 +126,9 @@ func ackAfterContext(t *trial) {
 	r := t.receiver("orders", "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, ack := t.received(t.start(ctx, r), "first")
+	acks := t.got("first", t.start(ctx, r))
 	cancel()
-	t.ack(ack)
+	t.ack(acks...)
 	t.take(r, "second")
 }
 

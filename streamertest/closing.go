@@ -31,9 +31,9 @@ func closedReceiver(t *trial) {
 	r, other := t.receiver("orders", "a"), t.receiver("orders", "a")
 	t.recv(r, "first")
 	t.close("receiver", r)
-	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
+	t.failed(memstreamer.ErrClosed, t.start(t.Context(), r))
 	t.take(other, "first", "second")
-	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
+	t.failed(memstreamer.ErrClosed, t.start(t.Context(), r))
 }
 
 // closedSender shows that a Send which was refused appended nothing by the event
@@ -51,13 +51,9 @@ func closedWakesRecv(t *trial) {
 	r := t.receiver("orders", "a")
 	calls := t.park(t.Context(), r, r, t.receiver("orders", "a"), t.receiver("orders", "b"))
 	t.close("receiver", r)
-	for _, c := range calls[:2] {
-		t.failed(c, memstreamer.ErrClosed)
-	}
+	t.failed(memstreamer.ErrClosed, calls[:2]...)
 	t.send(t.sender("orders"), "later")
-	for _, c := range calls[2:] {
-		t.received(c, "later")
-	}
+	t.got("later", calls[2:]...)
 }
 
 func closedStreamer(t *trial) {
@@ -65,7 +61,7 @@ func closedStreamer(t *trial) {
 	t.send(s, "waiting")
 	t.close("streamer", t.closer)
 	t.is("Send", s.Send(t.Context(), "refused", 1, nil), memstreamer.ErrClosed)
-	t.failed(t.start(t.Context(), r), memstreamer.ErrClosed)
+	t.failed(memstreamer.ErrClosed, t.start(t.Context(), r))
 	t.is("NewSender", t.refusedSender(t.Context(), "orders"), memstreamer.ErrClosed)
 	t.is("NewReceiver", t.refusedReceiver(t.Context(), "orders", "a"), memstreamer.ErrClosed)
 	t.is("NewReceiver", t.refusedReceiver(t.Context(), "orders", "of a new name"), memstreamer.ErrClosed)
@@ -75,7 +71,5 @@ func closedStreamerWakesRecv(t *trial) {
 	r := t.receiver("orders", "a")
 	calls := t.park(t.Context(), r, r, t.receiver("orders", "b"), t.receiver("invoices", "a"))
 	t.close("streamer", t.closer)
-	for _, c := range calls {
-		t.failed(c, memstreamer.ErrClosed)
-	}
+	t.failed(memstreamer.ErrClosed, calls...)
 }

@@ -29,9 +29,9 @@ func contextFirst(t *trial) {
 		t.is("NewSender", t.refusedSender(ctx, "orders"), ctx.Err())
 		t.is("NewReceiver", t.refusedReceiver(ctx, "orders", "a"), ctx.Err())
 		t.is("Send", s.Send(ctx, "refused", 1, nil), ctx.Err())
-		t.failed(t.start(ctx, r), ctx.Err())
+		t.failed(ctx.Err(), t.start(ctx, r))
 		t.is("Send after Close", closedSender.Send(ctx, "refused", 1, nil), ctx.Err())
-		t.failed(t.start(ctx, closedReceiver), ctx.Err())
+		t.failed(ctx.Err(), t.start(ctx, closedReceiver))
 	}
 	t.send(s, "last")
 	t.take(r, "first", "last")
@@ -50,13 +50,11 @@ func cancelWakesRecv(t *trial) {
 	t.parked(calls...)
 	cancelParent()
 	cancelCaused(errors.New("a cause, which is not the context's error"))
-	for _, c := range calls {
-		t.failed(c, context.Canceled)
-	}
+	t.failed(context.Canceled, calls...)
 
 	expiring, cancel := context.WithTimeout(t.Context(), t.quiet)
 	defer cancel()
-	t.failed(t.start(expiring, r), context.DeadlineExceeded)
+	t.failed(context.DeadlineExceeded, t.start(expiring, r))
 
 	t.send(s, "first")
 	t.take(r, "first")
@@ -72,13 +70,11 @@ func cancelWakesNoOther(t *trial) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := t.park(ctx, r)[0]
 		cancel()
-		t.failed(c, context.Canceled)
+		t.failed(context.Canceled, c)
 	}
 	t.send(s, "later")
 	t.send(t.sender("invoices"), "later")
-	for _, c := range calls {
-		t.received(c, "later")
-	}
+	t.got("later", calls...)
 }
 
 // foreignContexts has all calls get a context of another kind.
@@ -92,19 +88,13 @@ func foreignContexts(t *trial) {
 	if err := s.Send(ctx, "first", 1, nil); err != nil {
 		t.Fatalf("Send: %v", err)
 	}
-	for _, c := range calls {
-		_, ack := t.received(c, "first")
-		t.ack(ack)
-	}
+	t.ack(t.got("first", calls...)...)
 	calls = t.park(ctx, r, t.receiver("orders", "b"))
 	cancel()
-	for _, c := range calls {
-		t.failed(c, errForeign)
-	}
+	t.failed(errForeign, calls...)
 
 	t.send(s, "second")
-	_, ack := t.received(t.start(context.Background(), r), "second")
-	t.ack(ack)
+	t.ack(t.got("second", t.start(context.Background(), r))...)
 }
 
 var errForeign = errors.New("the end of a context that is not the standard library's")

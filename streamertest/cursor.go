@@ -51,10 +51,7 @@ func sharedCursor(t *trial) {
 
 	calls := t.park(t.Context(), r, other)
 	t.send(s, "fourth")
-	for _, c := range calls {
-		_, ack = t.received(c, "fourth")
-	}
-	t.ack(ack)
+	t.ack(t.got("fourth", calls...)[0])
 	t.send(s, "fifth")
 	t.recv(r, "fifth")
 	t.recv(other, "fifth")
@@ -68,7 +65,7 @@ func streamFromLatestSkipsOlder(t *trial) {
 	latest := t.receiver("orders", "latest", memstreamer.StreamFromLatest())
 	c := t.park(t.Context(), latest)[0]
 	t.send(s, "new")
-	t.received(c, "new")
+	t.got("new", c)
 	t.take(latest, "new")
 	t.take(t.receiver("orders", "oldest"), "old", "older than the receiver", "new")
 }

@@ -58,9 +58,7 @@ func noGoroutinesParked(t *trial) {
 	calls := t.park(ctx, t.receiver("orders", "a"), t.receiver("orders", "a"), t.receiver("orders", "b"), t.receiver("orders", "c"))
 	t.atMost(1+len(calls), "while receivers are parked")
 	cancel()
-	for _, c := range calls {
-		t.failed(c, context.Canceled)
-	}
+	t.failed(context.Canceled, calls...)
 	t.atMost(1, "after their contexts")
 }
 

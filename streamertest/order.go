@@ -57,15 +57,13 @@ func recvWaits(t *trial) {
 	calls := t.park(t.Context(), t.receiver("orders", "a"), t.receiver("orders", "b"), t.receiver("orders", "c"))
 	t.send(elsewhere, "not for them")
 	t.send(s, "awaited")
-	for _, c := range calls {
-		t.received(c, "awaited")
-	}
+	t.got("awaited", calls...)
 
 	r := t.receiver("orders", "d")
 	t.take(r, "awaited")
 	c := t.park(t.Context(), r)[0]
 	t.send(s, "awaited again")
-	t.received(c, "awaited again")
+	t.got("awaited again", c)
 }
 
 func eventIsWhatWasSent(t *trial) {

@@ -28,9 +28,9 @@ func topicHeaderWakes(t *trial) {
 	s := t.sender("orders")
 	calls := t.park(t.Context(), t.receiver("invoices", "a"), t.receiver("orders", "a"))
 	t.sendWith(s, "by its header", map[memstreamer.Header]string{memstreamer.HeaderTopic: t.topic("invoices")})
-	t.received(calls[0], "by its header")
+	t.got("by its header", calls[0])
 	t.send(s, "by its sender")
-	t.received(calls[1], "by its sender")
+	t.got("by its sender", calls[1])
 }
 
 // awkward are names that differ from each other, and that a broker or a file

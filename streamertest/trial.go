@@ -117,10 +117,12 @@ func (t *trial) take(r memstreamer.EventReceiver, foreignIDs ...string) {
 	}
 }
 
-func (t *trial) ack(ack memstreamer.Ack) {
+func (t *trial) ack(acks ...memstreamer.Ack) {
 	t.Helper()
-	if err := ack(); err != nil {
-		t.Fatalf("Ack: %v", err)
+	for _, ack := range acks {
+		if err := ack(); err != nil {
+			t.Fatalf("Ack: %v", err)
+		}
 	}
 }
 
@@ -271,14 +273,26 @@ func (t *trial) received(c *call, foreignID string) (*memstreamer.Event, memstre
 	return c.event, c.ack
 }
 
-// failed checks that the call returned the error want.
-func (t *trial) failed(c *call, want error) {
+// got checks that each call returned the event of that foreign ID, and returns its Acks.
+func (t *trial) got(foreignID string, calls ...*call) (acks []memstreamer.Ack) {
 	t.Helper()
-	if err := t.returned(c); err != nil {
-		t.Fatalf("waiting for error %q: %v", want, err)
+	for _, c := range calls {
+		_, ack := t.received(c, foreignID)
+		acks = append(acks, ack)
 	}
-	if !errors.Is(c.err, want) {
-		t.Fatalf("Recv returned %s, not the error %q", c, want)
+	return acks
+}
+
+// failed checks that each call returned the error want.
+func (t *trial) failed(want error, calls ...*call) {
+	t.Helper()
+	for _, c := range calls {
+		if err := t.returned(c); err != nil {
+			t.Fatalf("waiting for error %q: %v", want, err)
+		}
+		if !errors.Is(c.err, want) {
+			t.Fatalf("Recv returned %s, not the error %q", c, want)
+		}
 	}
 }
 
