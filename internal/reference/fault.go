@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Fault is one thing that a [Streamer] does wrong. What it remembers and starts
-// belongs to it: more than one streamer may have it, one after another.
+// Fault is one thing that streamers do wrong. It counts over all that have it.
 type Fault struct {
-	Does string          // a case of one of the methods below, or "" for nothing
-	Life context.Context // ends the goroutines that it starts
+	// Does says what: search this package for the string to see how. "" is nothing.
+	Does string
+	// Life ends the goroutines that the fault leaves, and has to be set for those.
+	Life context.Context
 
 	turns, shown atomic.Int64
 }
@@ -49,7 +50,7 @@ func (f *Fault) Shown() int64 { return f.shown.Load() }
 
 func (f *Fault) does(what string) bool { return f.Does == what }
 
-// shows is does, and counts it.
+// shows is does, and counts that the fault has shown.
 func (f *Fault) shows(what string) bool {
 	if f.Does == what {
 		f.shown.Add(1)

@@ -25,21 +25,18 @@ type delivery struct {
 
 // recv is Recv without most of its faults.
 func (r *receiver) recv(ctx context.Context) (*delivery, error) {
-	for woken := false; ; woken = true {
-		if err := ctx.Err(); err != nil {
+	for {
+		if err := ctx.Err(); err != nil && !(r.does("returns an event that is there") && r.ready()) {
 			return nil, err
 		}
 		d, changed, err := r.take(ctx)
-		if d == nil && err == nil && woken {
-			err = r.wokenForNothing()
-		}
-		if d != nil || err != nil {
+		if changed == nil {
 			return d, err
 		}
-		if r.does("returns nothing where there is nothing") {
-			return nil, nil
-		}
 		r.park(ctx, changed)
+		if err := r.wokenWrongly(changed); err != nil {
+			return nil, err
+		}
 	}
 }
 
@@ -55,6 +52,9 @@ func (r *receiver) take(ctx context.Context) (*delivery, <-chan struct{}, error)
 		r.commit()
 	}
 	if r.next >= r.end() {
+		if r.does("returns nothing where there is nothing") {
+			return nil, nil, nil
+		}
 		r.parked++
 		return nil, r.changed, nil
 	}

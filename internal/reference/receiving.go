@@ -11,10 +11,10 @@ import (
 
 // Recv implements [memstreamer.EventReceiver]: it is recv, and the faults of that.
 func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-	d, err := r.recvWrongly(ctx)
-	if d == nil && err == nil {
-		d, err = r.recv(ctx)
+	if err := r.recvWrongly(ctx); err != nil {
+		return nil, nil, err
 	}
+	d, err := r.recv(ctx)
 	switch {
 	case err != nil:
 		return nil, nil, r.failWrongly(ctx, err)
@@ -26,33 +26,28 @@ func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ac
 	return r.altered(&d.event), d.ack, nil
 }
 
-// recvWrongly returns what a fault has Recv return before it does anything, if so.
-func (r *receiver) recvWrongly(ctx context.Context) (*delivery, error) {
+// recvWrongly returns the error of a Recv that a fault has fail before it begins.
+func (r *receiver) recvWrongly(ctx context.Context) error {
 	switch r.Does {
-	case "returns an event that is there":
-		if r.ready() {
-			d, _, err := r.take(ctx)
-			return d, err
-		}
 	case "has Recv notice a Close first":
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.closed {
-			return nil, memstreamer.ErrClosed
+			return memstreamer.ErrClosed
 		}
 	case "closes all receivers of the name":
 		if _, closed := r.notes.Load(r.cursor); closed {
-			return nil, memstreamer.ErrClosed
+			return memstreamer.ErrClosed
 		}
 	case "delivers to one receiver of a name until the Ack":
 		if holder, held := r.notes.LoadOrStore(r.cursor, r); held && holder != r {
 			<-ctx.Done()
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	case "hangs in one call of four":
 		if r.turn()%4 == 0 {
 			<-ctx.Done()
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	case "starts one for each Recv":
 		done := make(chan struct{})
@@ -61,7 +56,7 @@ func (r *receiver) recvWrongly(ctx context.Context) (*delivery, error) {
 	case "starts one for each Recv, which outlives that":
 		go func() { <-r.Life.Done() }()
 	}
-	return nil, nil
+	return nil
 }
 
 // failWrongly returns the error that a fault makes of err.
@@ -141,7 +136,7 @@ func (r *receiver) parkWrongly(ctx context.Context, changed <-chan struct{}) boo
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			for _, t := range r.topics {
-				t.change()
+				r.wakeWrongly(t)
 			}
 		}
 	case "delivers to a Recv that has given up":
@@ -160,14 +155,20 @@ func (r *receiver) parkWrongly(ctx context.Context, changed <-chan struct{}) boo
 	return true
 }
 
-// wokenForNothing returns the error of a Recv that was woken and finds nothing, if a
-// fault has it fail.
-func (r *receiver) wokenForNothing() error {
-	switch r.Does {
-	case "wakes the other receivers of the topic":
-		return memstreamer.ErrClosed
-	case "cancels all that wait":
+// wakeWrongly has each Recv that is parked on t fail.
+func (s *Streamer) wakeWrongly(t *topic) {
+	s.notes.Store((<-chan struct{})(t.changed), true)
+	t.change()
+}
+
+// wokenWrongly returns the error of a Recv that wakeWrongly has woken.
+func (r *receiver) wokenWrongly(changed <-chan struct{}) error {
+	_, wrong := r.notes.Load(changed)
+	switch {
+	case wrong && r.does("cancels all that wait"):
 		return context.Canceled
+	case wrong && r.does("wakes the other receivers of the topic"):
+		return memstreamer.ErrClosed
 	}
 	return nil
 }
@@ -252,6 +253,8 @@ func (r *receiver) closeWrongly() (bool, error) {
 		return r.Streamer.closed, ErrFault
 	case "closes all receivers of the name":
 		r.notes.Store(r.cursor, true)
+	case "wakes the other receivers of the topic":
+		r.wakeWrongly(r.cursor.topic)
 	case "acks on Close":
 		if r.deliveries > 0 {
 			r.commit()
