@@ -59,7 +59,7 @@ func (s *Streamer) openWrongly(topic, name string, latest bool) (string, bool) {
 		return fmt.Sprint(name, s.turn()), latest || again
 	case "ignores the option":
 		return name, false
-	case "starts one for each receiver":
+	case "starts one for each receiver": // a goroutine
 		go func() { <-s.Life.Done() }()
 	}
 	return name, latest

@@ -49,11 +49,11 @@ func (r *receiver) recvWrongly(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-	case "starts one for each Recv":
+	case "starts one for each Recv": // a goroutine
 		done := make(chan struct{})
 		go close(done)
 		<-done
-	case "starts one for each Recv, which outlives that":
+	case "starts one for each Recv, which outlives that": // a goroutine
 		go func() { <-r.Life.Done() }()
 	}
 	return nil
@@ -144,7 +144,7 @@ func (r *receiver) parkWrongly(ctx context.Context, changed <-chan struct{}) boo
 		if ctx.Err() != nil {
 			r.notes.Store(r, true)
 		}
-	case "starts one to watch the context":
+	case "starts one to watch the context": // a goroutine
 		returned := make(chan struct{})
 		defer close(returned)
 		go wait(ctx, returned)

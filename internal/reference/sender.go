@@ -26,7 +26,7 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 		return nil
 	case Slow:
 		time.AfterFunc(Latency, func() { sent <- s.send(ctx, e) })
-	case "starts one for each Send":
+	case "starts one for each Send": // a goroutine
 		go func() { sent <- s.send(ctx, e) }()
 	default:
 		return s.send(ctx, e)
