@@ -129,6 +129,10 @@ func TestCheckersOnHistoriesByHand(t *testing.T) {
 			closed := s.h.Ops[len(s.h.Ops)-2].Call
 			s.open(3, "x").alter(func(op *Op) { op.Call = closed - 1 }).recv(3, "x", "a")
 		}, nil},
+		{"remembered since the first of two closes, which read a later time", func(s *h) {
+			s.recv(2, "x", "a").ack(2, "x", "a").open(3, "x").step(time.Hour).close(2, "x").step(-time.Hour).close(3, "x")
+			s.step(time.Hour+1).open(4, "x").recv(4, "x", "b")
+		}, nil},
 		{"from latest", func(s *h) {
 			s.open(3, "y").alter(func(op *Op) { op.Latest = true }).send("c").audit("c").recv(3, "y", "c")
 		}, nil},

@@ -2,6 +2,7 @@ package robustness
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -71,10 +72,14 @@ type call struct {
 	handle int // of the receiver, among those of its (topic, name)
 	event  int // its place in the topic, for Send, Recv and Ack
 
-	// For Open: where a cursor that it makes can start, and what each earlier Close
-	// allows: that the cursor it left is forgotten, or even that it is remembered.
-	least, greatest    int
-	mayForget, forgets map[*Op]bool
+	// For Close: the bounds of the time that it read.
+	earliest, latest time.Duration
+
+	// For Open: where a cursor that it makes can start, and the clock at the least, and
+	// at the most since each earlier Close.
+	least, greatest int
+	period, now     time.Duration
+	peaks           map[*Op]time.Duration
 }
 
 // partition returns the calls that concern the cursor of k.
@@ -95,17 +100,17 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 			}
 			handles[op.Handle] = len(handles)
 			c.least, c.greatest = t.start(op)
-			c.mayForget, c.forgets = map[*Op]bool{}, map[*Op]bool{}
+			c.period, c.peaks = t.Retention, map[*Op]time.Duration{}
+			c.now, _ = t.clockIn(op.Call, op.Return)
 			for _, closing := range t.names[k].closes {
-				if closing.Call < op.Return {
-					c.mayForget[closing], c.forgets[closing] = t.forgettable(closing, op)
-				}
+				_, c.peaks[closing] = t.clockIn(t.running(closing.Call), op.Return)
 			}
 		case Recv, Ack, Close:
 			// A Recv that its context ended says nothing of the cursor.
 			if op.key() != k || op.Kind == Recv && !op.ok() && op.Done {
 				continue
 			}
+			c.earliest, c.latest = t.clockIn(op.Call, op.Return)
 		case Shut:
 		default:
 			continue
@@ -131,6 +136,9 @@ type cursorState struct {
 	open   handleSet
 	own    handleSet // the handles, open or not, whose acks are the cursor's
 	idleBy *Op       // the Close that the last of open went with
+
+	// The bounds of the latest time of a Close, since none was open.
+	earliest, latest time.Duration
 }
 
 // cursorModel follows a cursorState. Which events are too old for a new name, and
@@ -178,6 +186,7 @@ func step(s cursorState, c *call) []cursorState {
 	case Close:
 		if s.open.has(c.handle) {
 			s.open = s.open.without(c.handle)
+			s.earliest, s.latest = max(s.earliest, c.earliest), max(s.latest, c.latest)
 			if s.open == (handleSet{}) {
 				s.idleBy = c.Op
 			}
@@ -195,10 +204,12 @@ func stepOpen(s cursorState, c *call) (next []cursorState) {
 	if !c.ok() {
 		return []cursorState{s}
 	}
-	remembered := s.exists && !c.forgets[s.idleBy]
-	mayBeNew := !s.exists || c.mayForget[s.idleBy]
+	remembered := s.exists && (c.period == 0 || c.now-s.latest <= c.period)
+	mayBeNew := !s.exists || c.period > 0 && c.peaks[s.idleBy]-s.earliest > c.period
 	if s.open != (handleSet{}) {
 		remembered, mayBeNew = true, false
+	} else {
+		s.earliest, s.latest = math.MinInt64/2, math.MinInt64/2
 	}
 	s.open = s.open.with(c.handle)
 	if remembered {
