@@ -98,7 +98,7 @@ func follow(t *testing.T, readme, serves string) (output []byte, err error) {
 func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	c.Env = append(os.Environ(), "GOWORK=off")
 	return c
 }
 
