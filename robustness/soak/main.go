@@ -9,46 +9,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/cli"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	// The first interrupt is handled; the next does what it does by default.
-	context.AfterFunc(ctx, stop)
-	os.Exit(program(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { cli.Main(program) }
 
 // program returns the exit status.
 func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parseFlags(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(stderr, "soak: %v\nsoak -h lists the flags.\n", err)
-		return 2
-	}
-	if failures := run(ctx, c, memstreamer.New(memstreamer.WithRetention(c.retention)), stdout); len(failures) > 0 {
-		return 1
-	}
-	return 0
-}
-
-// parseFlags returns an error that says what is wrong with args. It writes the
-// help that they ask for to stdout, and then returns [flag.ErrHelp].
-func parseFlags(args []string, stdout io.Writer) (config, error) {
 	c := defaults()
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.DurationVar(&c.duration, "for", c.duration, "send for `DURATION`")
 	flags.DurationVar(&c.every, "every", c.every, "print a line every `DURATION`")
 	flags.DurationVar(&c.retention, "retention", c.retention, "have the streamer keep events for `DURATION`")
@@ -56,24 +31,26 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	flags.IntVar(&c.receivers, "receivers", c.receivers, "use `N` receivers, a multiple of twice the topics")
 	flags.IntVar(&c.rate, "rate", c.rate, "send `N` events a second, over all topics")
 	flags.Uint64Var(&c.seed, "seed", c.seed, "draw all that is left to chance from `SEED`, 0 for the clock; the scheduler is not drawn")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(stdout)
-		fmt.Fprint(stdout, "soak uses a streamer as a daemon does, with receivers that crash and retention on,\n"+
-			"and judges whether it loses or repeats events, or leaks.\n\nUsage: soak [flags]\n\n")
-		flags.PrintDefaults()
-		return c, err
-	case err != nil:
-		return c, err
-	case flags.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
+	check := func() error {
+		if flags.NArg() > 0 {
+			return fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
+		}
+		return c.check()
+	}
+	if status, goOn := cli.Parse(flags, about, args, check, stdout, stderr); !goOn {
+		return status
 	}
 	if c.seed == 0 {
 		c.seed = uint64(time.Now().UnixNano())
 	}
-	return c, c.check()
+	if failures := run(ctx, c, memstreamer.New(memstreamer.WithRetention(c.retention)), stdout); len(failures) > 0 {
+		return cli.Failed
+	}
+	return cli.OK
 }
+
+const about = `soak uses a streamer as a daemon does, with receivers that crash and retention on,
+and judges whether it loses or repeats events, or leaks.`
 
 // config is what a soak does.
 type config struct {
