@@ -163,14 +163,7 @@ func (w *world) run(t *testing.T) {
 // received and acked. Then it judges.
 func (w *world) work(t *testing.T, send func() error) {
 	t.Helper()
-	receiving, stop := context.WithCancel(t.Context())
-	defer stop()
-	var receivers errgroup.Group
-	for topic := range w.judges {
-		for _, s := range w.processes {
-			receivers.Go(func() error { return w.receive(receiving, s, topic) })
-		}
-	}
+	stop := w.startReceivers(t)
 	done := make(chan error, 1)
 	go func() { done <- errors.Join(send(), w.drain()) }()
 	progress := time.NewTicker(5 * time.Second)
@@ -185,8 +178,7 @@ func (w *world) work(t *testing.T, send func() error) {
 		}
 		break
 	}
-	stop()
-	require.NoError(t, receivers.Wait())
+	require.NoError(t, stop())
 	t.Log(w)
 	v := w.verdict()
 	assert.Zero(t, v.lost, "lost")
@@ -194,6 +186,23 @@ func (w *world) work(t *testing.T, send func() error) {
 	assert.Zero(t, v.reordered, "out of order")
 	assert.Less(t, v.stall, soonest, "the longest stall")
 	assert.NotZero(t, v.received)
+}
+
+// startReceivers has both processes receive from all topics. The function that it
+// returns ends that, and returns the first error.
+func (w *world) startReceivers(t *testing.T) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var receivers errgroup.Group
+	for topic := range w.judges {
+		for _, s := range w.processes {
+			receivers.Go(func() error { return w.receive(ctx, s, topic) })
+		}
+	}
+	return func() error {
+		cancel()
+		return receivers.Wait()
+	}
 }
 
 // drain waits until all that was sent is received and acked.

@@ -138,14 +138,7 @@ func TestLeaderRestarts(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
 	w := newWorld(t, func() natsjs.JetStream { return c.connect(t) }, jetstream.WithReplicas(3))
-	receiving, stop := context.WithCancel(t.Context())
-	defer stop()
-	var receivers errgroup.Group
-	for topic := range w.judges {
-		for _, s := range w.processes {
-			receivers.Go(func() error { return w.receive(receiving, s, topic) })
-		}
-	}
+	stop := w.startReceivers(t)
 	events := 50 // to each topic, each time
 	if *long {
 		events = 500
@@ -162,8 +155,7 @@ func TestLeaderRestarts(t *testing.T) {
 		t.Logf("without %s: %v", leader.options.ServerName, w)
 		require.NoError(t, leader.start())
 	}
-	stop()
-	require.NoError(t, receivers.Wait())
+	require.NoError(t, stop())
 	v := w.verdict()
 	assert.Zero(t, v.lost+v.repeated+v.reordered, "%v", v)
 	assert.EqualValues(t, 4*events*len(w.judges), messages(t, w.operator, streamName), "a Send was repeated and appended twice")
