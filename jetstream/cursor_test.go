@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/memstreamer/memstreamer"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -92,18 +93,46 @@ func TestNoAckToAnotherConsumer(t *testing.T) {
 // said that it is over.
 func TestStaleInbox(t *testing.T) {
 	for status, stale := range map[string]bool{"": true, "100": true, "408": false, "409": false, "503": false} {
-		c := &cursor{
-			streamer: &Streamer{cursors: make(map[string]*cursor), log: slog.New(slog.DiscardHandler)},
-			changed:  make(chan struct{}),
-			silence:  time.NewTimer(time.Hour),
-			inbox:    &inbox{},
-			pulls:    1,
-			pulling:  true,
-		}
+		c := pullingCursor()
 		if status != "" {
 			c.pullStatus("1", nats.Header{"Status": {status}})
 		}
 		c.lostPull()
 		assert.Equal(t, stale, c.inbox.stale.Load(), "after status %q", status)
 	}
+	c := pullingCursor()
+	c.fail(errCursorGone)
+	assert.True(t, c.inbox.stale.Load(), "a cursor opened in place of one that failed pulls anew")
+}
+
+// pullingCursor returns a cursor whose first pull request is with the server.
+func pullingCursor() *cursor {
+	return &cursor{
+		streamer: &Streamer{cursors: make(map[string]*cursor), conn: &nats.Conn{}, log: slog.New(slog.DiscardHandler)},
+		changed:  make(chan struct{}),
+		silence:  time.NewTimer(time.Hour),
+		inbox:    &inbox{},
+		pulls:    1,
+		pulling:  true,
+	}
+}
+
+// What comes to an older inbox does not answer the pull request that is with the
+// server.
+func TestLateDeliveryEndsNoPull(t *testing.T) {
+	c := pullingCursor()
+	c.waiting, c.acked = 1, 1
+	c.deliver(&inbox{}, &delivery{id: 1})
+	assert.True(t, c.pulling)
+	c.deliver(c.inbox, &delivery{id: 1})
+	assert.False(t, c.pulling)
+}
+
+// A Recv that is under way as its streamer is closed subscribes to nothing more.
+func TestNoInboxAfterClose(t *testing.T) {
+	s := &Streamer{}
+	s.ctx, s.close = context.WithCancel(t.Context())
+	s.close()
+	_, err := s.inbox()
+	require.ErrorIs(t, err, memstreamer.ErrClosed)
 }
