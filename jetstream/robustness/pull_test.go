@@ -99,8 +99,9 @@ func TestDeliveriesWait(t *testing.T) {
 	for range 65 {
 		require.NoError(t, js.Conn().Publish(inbox+"0", body))
 	}
-	send(t, s, "topic", "1")
-	require.Eventually(t, func() bool { return consumer(t, js).NumAckPending == 1 }, soonest, time.Millisecond)
+	// By a streamer that does not log: a Send that the server answers late does.
+	send(t, newStreamer(t, js), "topic", "1")
+	require.Eventually(t, func() bool { return consumer(t, js).NumAckPending == 1 }, patience, time.Millisecond)
 	require.NoError(t, js.Conn().Flush())
 	require.NoError(t, js.Conn().LastError())
 	go func() { _, _ = io.Copy(io.Discard, log) }()
