@@ -2,21 +2,23 @@ package memstreamer
 
 import "encoding/binary"
 
-// chunkSize is how many bytes of payloads share an allocation, unless one payload
-// has more. It bounds what payloads that are gone can keep alive.
-const chunkSize = 32 << 10
+// maxChunk is how many bytes of payloads share an allocation at most, unless one
+// payload alone has more. It bounds how much dropped data a chunk can pin.
+const maxChunk = 32 << 10
 
-// arena keeps payloads, each behind its length, one after the other in large
-// chunks. They are dropped in the order in which they were put.
+// arena keeps payloads, each behind its length, one after the other in chunks. They
+// are dropped in the order in which they were put. A new chunk has room for as much
+// as is kept, so that a large log has few chunks and a small one is small.
 type arena struct {
 	chunks [][]byte
-	base   uint32 // number of chunks[0]
+	size   int  // bytes in all chunks
+	oldest span // what is kept begins there, in chunks[0]
 }
 
 // span is where a payload begins. The offset fits because a payload begins in a
-// chunk's first chunkSize bytes.
+// chunk's first maxChunk bytes.
 type span struct {
-	chunk  uint32
+	chunk  uint32 // counted from the first chunk ever, modulo 2^32
 	offset uint16
 }
 
@@ -27,31 +29,32 @@ func (a *arena) put(payload []byte) span {
 	size := len(length) + len(payload)
 
 	last := len(a.chunks) - 1
-	if last < 0 {
-		// The first chunk grows by doubling: most of many topics stay small.
-		a.chunks = append(a.chunks, nil)
-		last++
-	} else if len(a.chunks[last])+size > chunkSize {
-		a.chunks = append(a.chunks, make([]byte, 0, max(chunkSize, size)))
+	if last < 0 || cap(a.chunks[last])-len(a.chunks[last]) < size {
+		kept := a.size - int(a.oldest.offset)
+		a.chunks = append(a.chunks, make([]byte, 0, max(size, min(kept, maxChunk))))
 		last++
 	}
-	offset := len(a.chunks[last])
-	a.chunks[last] = append(append(a.chunks[last], length...), payload...)
-	return span{a.base + uint32(last), uint16(offset)}
+	chunk := &a.chunks[last]
+	offset := len(*chunk)
+	*chunk = append(append(*chunk, length...), payload...)
+	a.size += size
+	return span{a.oldest.chunk + uint32(last), uint16(offset)}
 }
 
 // get returns a payload, which does not change.
 func (a *arena) get(s span) []byte {
-	b := a.chunks[s.chunk-a.base][s.offset:]
+	b := a.chunks[s.chunk-a.oldest.chunk][s.offset:]
 	length, n := binary.Uvarint(b)
 	return b[n : n+int(length)]
 }
 
-// dropBefore forgets the payloads in the chunks before that of s.
+// dropBefore forgets the payloads before that at s.
 func (a *arena) dropBefore(s span) {
-	for a.base != s.chunk {
+	for a.oldest.chunk != s.chunk {
+		a.size -= len(a.chunks[0])
 		a.chunks[0] = nil
 		a.chunks = a.chunks[1:]
-		a.base++
+		a.oldest.chunk++
 	}
+	a.oldest.offset = s.offset
 }

@@ -9,7 +9,7 @@ import (
 const (
 	SweepLimit  = sweepLimit
 	SegmentSize = segmentSize
-	ChunkSize   = chunkSize
+	MaxChunk    = maxChunk
 )
 
 // CheckInvariants checks what the streamer keeps about itself against what it is
@@ -102,7 +102,24 @@ func (l *log) check(holders map[int64]uint32) error {
 	if l.zones.len() == 0 || zone(0) > l.slots.first || l.zones.len() > 1 && zone(1) <= l.slots.first {
 		return fmt.Errorf("the zones %v do not begin at %d", l.zones, l.slots.first)
 	}
-	return l.zones.check()
+	if err := l.zones.check(); err != nil {
+		return err
+	}
+	return l.payloads.check()
+}
+
+func (a *arena) check() error {
+	size := 0
+	for i, chunk := range a.chunks {
+		size += len(chunk)
+		if cap(chunk) > maxChunk && len(chunk) < cap(chunk) {
+			return fmt.Errorf("chunk %d has room for %d bytes, and has %d", i, cap(chunk), len(chunk))
+		}
+	}
+	if size != a.size {
+		return fmt.Errorf("the chunks have %d bytes, counted as %d", size, a.size)
+	}
+	return nil
 }
 
 func (s *segments[T]) check() error {

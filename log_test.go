@@ -76,6 +76,50 @@ func TestSegmentsGrowAndShrink(t *testing.T) {
 	require.Len(t, s.parts, 1)
 }
 
+// A short sequence stays as large as it needs to be, however much passes through,
+// and becomes so again after a burst.
+func TestShortSegmentsStaySmall(t *testing.T) {
+	var s segments[*int]
+	pass := func(n int) {
+		for range n {
+			s.push(new(int))
+			s.dropFirst()
+			require.NoError(t, s.check())
+			for _, v := range s.parts[0][len(s.parts[0]):cap(s.parts[0])] {
+				require.Nil(t, v, "a value that is gone is still referred to")
+			}
+		}
+	}
+	for range 3 {
+		s.push(new(int))
+	}
+	pass(10 * segmentSize)
+	require.Len(t, s.parts, 1)
+	require.LessOrEqual(t, cap(s.parts[0]), 8)
+	require.Less(t, testing.AllocsPerRun(10*segmentSize, func() { s.push(nil); s.dropFirst() }), 1.0)
+
+	for range 2 * segmentSize {
+		s.push(new(int))
+	}
+	require.Len(t, s.parts, 3)
+	for s.len() > 3 {
+		s.dropFirst()
+	}
+	pass(2 * segmentSize)
+	require.LessOrEqual(t, cap(s.parts[0]), 8)
+
+	// One that is half of its segment long does not move at each push.
+	for s.len() < segmentSize-1 {
+		s.push(nil)
+	}
+	s.dropFirst()
+	base := s.base
+	for len(s.parts) == 1 {
+		s.push(nil)
+	}
+	require.Equal(t, base, s.base)
+}
+
 // What is put is got, and a chunk goes with the last payload in it.
 func TestArena(t *testing.T) {
 	var a arena
@@ -86,14 +130,14 @@ func TestArena(t *testing.T) {
 		spans, payloads = append(spans, a.put(payload)), append(payloads, payload)
 	}
 	for range 3 {
-		for _, size := range []int{0, 1, 127, 128, chunkSize - 1, chunkSize, 5 * chunkSize, 1, 1, chunkSize/2 + 1, chunkSize/2 + 1} {
+		for _, size := range []int{0, 1, 127, 128, maxChunk - 1, maxChunk, 5 * maxChunk, 1, 1, maxChunk/2 + 1, maxChunk/2 + 1} {
 			put(size)
 		}
 	}
 	chunks := len(a.chunks)
 	for i := range spans {
 		a.dropBefore(spans[i])
-		require.Equal(t, a.base, spans[i].chunk)
+		require.Equal(t, a.oldest, spans[i])
 		for j := i; j < len(spans); j++ {
 			require.Equal(t, payloads[j], a.get(spans[j]))
 		}
@@ -102,41 +146,54 @@ func TestArena(t *testing.T) {
 	require.Len(t, a.chunks, 1)
 }
 
-func TestArenaSharesChunks(t *testing.T) {
+// A chunk has room for as much as is kept, up to maxChunk, and is filled to the last
+// byte.
+func TestArenaChunks(t *testing.T) {
+	const size = 100 // with its length, of one byte
+	payload := make([]byte, size-1)
 	var a arena
-	a.put([]byte("small"))
-	require.Less(t, cap(a.chunks[0]), 100, "one small payload takes a chunk")
-	for range 100 {
-		a.put(make([]byte, chunkSize/100-4))
+	sizes := func() (sizes []int) {
+		for _, chunk := range a.chunks {
+			sizes = append(sizes, cap(chunk)/size)
+		}
+		return sizes
 	}
-	require.Len(t, a.chunks, 1)
-	a.put(make([]byte, chunkSize/2))
-	require.Len(t, a.chunks, 2)
-	require.Equal(t, chunkSize, cap(a.chunks[1]))
-	a.put(make([]byte, chunkSize))
-	require.Len(t, a.chunks, 3)
-	a.put(nil)
-	require.Len(t, a.chunks, 4, "a large payload has a chunk to itself")
+	for range 16 {
+		a.put(payload)
+	}
+	require.Equal(t, []int{1, 1, 2, 4, 8}, sizes())
+	for range 4 * maxChunk / size {
+		a.put(payload)
+	}
+	require.Equal(t, maxChunk, cap(a.chunks[len(a.chunks)-1]))
+	a.put(make([]byte, maxChunk))
+	require.Equal(t, maxChunk+3, cap(a.chunks[len(a.chunks)-1]), "a large payload has a chunk to itself")
+	chunks := len(a.chunks)
+	a.put(payload)
+	require.Equal(t, chunks+1, len(a.chunks))
 
-	a = arena{}
-	a.put(make([]byte, 2*chunkSize))
-	require.Len(t, a.chunks, 1, "also the first")
-
-	a = arena{}
-	a.put(make([]byte, chunkSize/2-2)) // behind a length of two bytes
-	a.put(make([]byte, chunkSize/2-2))
-	require.Len(t, a.chunks, 1, "a chunk may be full to the last byte")
-	require.Len(t, a.chunks[0], chunkSize)
+	// Once most has gone, chunks are small again.
+	kept := []span{a.put(payload), a.put(payload), a.put(payload)}
+	for range 1000 {
+		kept = append(kept[1:], a.put(payload))
+		a.dropBefore(kept[0])
+		require.NoError(t, a.check())
+	}
+	room := 0
+	for _, chunk := range a.chunks {
+		room += cap(chunk)
+	}
+	require.LessOrEqual(t, room, 3*3*size)
 }
 
 // Chunks are numbered modulo 2^32.
 func TestArenaNumbersWrap(t *testing.T) {
-	a := arena{base: math.MaxUint32}
-	first := a.put(bytes.Repeat([]byte("x"), chunkSize))
+	a := arena{oldest: span{chunk: math.MaxUint32}}
+	first := a.put(bytes.Repeat([]byte("x"), maxChunk))
 	second := a.put([]byte("y"))
 	require.Zero(t, second.chunk)
 	require.Equal(t, []byte("y"), a.get(second))
-	require.Len(t, a.get(first), chunkSize)
+	require.Equal(t, maxChunk, len(a.get(first)))
 	a.dropBefore(second)
 	require.Equal(t, []byte("y"), a.get(second))
 	require.Len(t, a.chunks, 1)
@@ -199,5 +256,5 @@ func TestLogSearch(t *testing.T) {
 	require.EqualValues(t, 510, after(50))
 	require.EqualValues(t, 990, after(98))
 	require.EqualValues(t, 1000, after(99))
-	require.Len(t, l.read(700).payload, 700)
+	require.Equal(t, 700, len(l.read(700).payload))
 }

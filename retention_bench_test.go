@@ -95,6 +95,50 @@ func expire(b *testing.B, s *memstreamer.StreamConstructor, clock *steppedClock,
 	clock.Step(3 * time.Hour)
 }
 
+// BenchmarkSlowTopics keeps three events on each of 5,000 topics, long after the
+// first, and after a burst of a thousand on every other topic. The figure to read is
+// B/topic.
+func BenchmarkSlowTopics(b *testing.B) {
+	const topics = 5000
+	for b.Loop() {
+		empty := bench.LiveHeap()
+		s, clock := newRetaining()
+		keepThree(b, s, clock, topics, bench.Scale(1000))
+		b.ReportMetric(float64(bench.LiveHeap()-empty)/topics, "B/topic")
+		runtime.KeepAlive(s)
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// keepThree has each topic keep the last three of 600 events, and every other topic
+// begin with a burst.
+func keepThree(tb testing.TB, s *memstreamer.StreamConstructor, clock *steppedClock, topics, burst int) {
+	headers := map[memstreamer.Header]string{
+		memstreamer.HeaderWorkflowName: "orders", memstreamer.HeaderForeignID: "order-7",
+		memstreamer.HeaderRunID: "0198c6a1-7f0e-7d1a-a5b4-7a0c9d3f1e52", memstreamer.HeaderRecordVersion: "3",
+	}
+	senders := make([]memstreamer.EventSender, topics)
+	send := func(i int) { failOn(tb, senders[i].Send(tb.Context(), "order-7", 1, headers)) }
+	for i := range senders {
+		senders[i] = newSender(tb, s, fmt.Sprint("orders-", i))
+		if i%2 == 0 {
+			for range burst {
+				send(i)
+			}
+		}
+	}
+	for range 600 {
+		clock.Step(25 * time.Minute)
+		for i := range senders {
+			send(i)
+		}
+	}
+	s.Stats()
+	for i := range senders {
+		failOn(tb, senders[i].Close())
+	}
+}
+
 // BenchmarkStats takes snapshots while another goroutine sends as fast as it
 // can. held-up is the slowest Send during each snapshot; send is any, without
 // snapshots.

@@ -611,6 +611,17 @@ func TestATopicOfOneSmallEventIsSmall(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
+// A topic that few events pass through stays small, also after a burst.
+func TestASlowTopicIsSmall(t *testing.T) {
+	const topics = 200
+	before := bench.LiveHeap()
+	s, clock := newRetaining()
+	keepThree(t, s, clock, topics, 1000)
+	require.Equal(t, 3, s.Retained("orders-0"))
+	require.Less(t, (bench.LiveHeap()-before)/topics, int64(1500))
+	runtime.KeepAlive(s)
+}
+
 // An event that was received pins nothing of the log, and nor does its Ack.
 func TestAReceivedEventIsACopy(t *testing.T) {
 	s, clock := newRetaining()
@@ -621,7 +632,7 @@ func TestAReceivedEventIsACopy(t *testing.T) {
 	var acks []memstreamer.Ack
 	for range 100 {
 		send(t, sender, "small")
-		send(t, sender, strings.Repeat("x", memstreamer.ChunkSize))
+		send(t, sender, strings.Repeat("x", memstreamer.MaxChunk))
 		event, ack, err := r.Recv(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, ack())
@@ -633,7 +644,7 @@ func TestAReceivedEventIsACopy(t *testing.T) {
 	}
 	clock.Step(2 * time.Hour)
 	s.Stats()
-	require.Less(t, bench.LiveHeap()-before, int64(memstreamer.ChunkSize*10))
+	require.Less(t, bench.LiveHeap()-before, int64(memstreamer.MaxChunk*10))
 	runtime.KeepAlive(events)
 	runtime.KeepAlive(acks)
 	runtime.KeepAlive(s)
@@ -647,7 +658,7 @@ func TestAConnectorsEventIsACopy(t *testing.T) {
 	before := bench.LiveHeap()
 	var events []*memstreamer.ConnectorEvent
 	for range 100 {
-		require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "small"}, memstreamer.ConnectorEvent{ID: strings.Repeat("x", memstreamer.ChunkSize)}))
+		require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "small"}, memstreamer.ConnectorEvent{ID: strings.Repeat("x", memstreamer.MaxChunk)}))
 		for i := range 2 {
 			event, ack, err := consumer.Recv(t.Context())
 			require.NoError(t, err)
@@ -659,7 +670,7 @@ func TestAConnectorsEventIsACopy(t *testing.T) {
 	}
 	clock.Step(2 * time.Hour)
 	c.Stats()
-	require.Less(t, bench.LiveHeap()-before, int64(memstreamer.ChunkSize*10))
+	require.Less(t, bench.LiveHeap()-before, int64(memstreamer.MaxChunk*10))
 	runtime.KeepAlive(events)
 	runtime.KeepAlive(c)
 }
@@ -713,7 +724,7 @@ func TestTheHeapIsFlat(t *testing.T) {
 			continue
 		}
 		// Each topic has a chunk and a segment that are not full.
-		const partly = topics * (memstreamer.ChunkSize + 40*memstreamer.SegmentSize)
+		const partly = topics * (memstreamer.MaxChunk + 40*memstreamer.SegmentSize)
 		require.Less(t, inUse, settled+partly, "bytes in use after period %d", period+1)
 	}
 	// All this while, the streamer had something to give back.

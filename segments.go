@@ -5,7 +5,8 @@ const segmentSize = 256
 
 // segments is a sequence of values that grows and shrinks by whole segments, so
 // that no call copies many values, and none keeps memory for values that are
-// gone. Positions count from the first value ever pushed, at 0.
+// gone. The last segment grows by doubling if the sequence is short, so that most of
+// many topics stay small. Positions count from the first value ever pushed, at 0.
 type segments[T any] struct {
 	parts [][]T // full up to end
 	base  int64 // position of parts[0][0]
@@ -22,17 +23,37 @@ func (s *segments[T]) at(position int64) *T {
 }
 
 func (s *segments[T]) push(v T) {
-	part := int(s.end-s.base) / segmentSize
-	switch {
-	case part < len(s.parts):
-	case part == 0:
-		// The first segment grows by doubling: most of many topics stay small.
-		s.parts = append(s.parts, nil)
-	default:
-		s.parts = append(s.parts, make([]T, 0, segmentSize))
+	if len(s.parts) == 1 && len(s.parts[0]) == cap(s.parts[0]) {
+		s.moveDown()
 	}
-	s.parts[part] = append(s.parts[part], v)
+	i := int(s.end-s.base) / segmentSize
+	if i == len(s.parts) {
+		s.parts = append(s.parts, make([]T, 0, min(s.len(), segmentSize)))
+	}
+	part := &s.parts[i]
+	if len(*part) == cap(*part) {
+		*part = append(make([]T, 0, min(max(1, 2*len(*part)), segmentSize)), *part...)
+	}
+	*part = append(*part, v)
 	s.end++
+}
+
+// moveDown makes room in the only segment, in place of values that are gone, if
+// these are half of it or more: fewer would have each push copy many. A segment that
+// has become much too large is replaced.
+func (s *segments[T]) moveDown() {
+	full := s.parts[0]
+	kept := full[s.first-s.base:]
+	switch {
+	case 2*len(kept) > len(full):
+		return
+	case 8*len(kept) <= len(full):
+		s.parts[0] = append(make([]T, 0, 2*len(kept)), kept...)
+	default:
+		s.parts[0] = append(full[:0], kept...)
+		clear(full[len(kept):])
+	}
+	s.base = s.first
 }
 
 // dropFirst removes the oldest value.
