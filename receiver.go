@@ -1,13 +1,11 @@
 package memstreamer
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 type receiver struct {
-	cursor *cursor
-	closed bool
+	streamer *StreamConstructor
+	cursor   *cursor
+	closed   bool
 }
 
 // Recv implements [EventReceiver].
@@ -21,63 +19,44 @@ func (r *receiver) Recv(ctx context.Context) (*Event, Ack, error) {
 	return event, ack, nil
 }
 
-// errNothing says that there is no event yet. Recv never returns it.
-var errNothing = errors.New("memstreamer: no event yet")
-
 // recv is Recv of an event that is still packed.
 func (r *receiver) recv(ctx context.Context) (entry, Ack, error) {
-	if err := ctx.Err(); err != nil {
-		return entry{}, nil, err
-	}
-	streamer := r.cursor.topic.streamer
-	streamer.mu.Lock()
-	e, err := r.takeLocked()
-	streamer.mu.Unlock()
-	if err == errNothing {
-		e, err = r.park(ctx)
-		// ctx wins even if its watcher has not run yet.
-		if done := ctx.Err(); done != nil {
-			if err == nil {
-				r.untake(e.position)
-			}
-			err = done
+	for {
+		// After park, too: ctx wins even if its watcher has not run yet.
+		if err := ctx.Err(); err != nil {
+			return entry{}, nil, err
 		}
+		e, ok, err := r.take()
+		if err != nil {
+			return entry{}, nil, err
+		}
+		if ok {
+			position := e.position
+			return e, func() error { return r.ack(position) }, nil
+		}
+		r.park(ctx)
 	}
-	if err != nil {
-		return entry{}, nil, err
-	}
-	position := e.position
-	return e, func() error { return r.ack(position) }, nil
 }
 
-// takeLocked returns the event at the cursor and counts the delivery. It fails
-// with ErrClosed, and with errNothing if there is no event. It needs mu held.
-func (r *receiver) takeLocked() (entry, error) {
-	c := r.cursor
+// take returns the event at the cursor, if there is one, and counts the delivery.
+func (r *receiver) take() (e entry, ok bool, err error) {
+	r.streamer.mu.Lock()
+	defer r.streamer.mu.Unlock()
 	switch {
-	case r.closed || c.topic.streamer.closed:
-		return entry{}, ErrClosed
-	case c.lag() == 0:
-		return entry{}, errNothing
+	case r.closed || r.streamer.closed:
+		return entry{}, false, ErrClosed
+	case r.cursor.lag() == 0:
+		return entry{}, false, nil
 	}
-	c.deliveries++
-	return c.topic.log.read(c.next), nil
+	r.cursor.deliveries++
+	return r.cursor.topic.log.read(r.cursor.next), true, nil
 }
 
-// untake takes back the count of a delivery that Recv did not return.
-func (r *receiver) untake(position int64) {
-	mu := &r.cursor.topic.streamer.mu
-	mu.Lock()
-	defer mu.Unlock()
-	if r.cursor.next == position {
-		r.cursor.deliveries--
-	}
-}
-
-// park waits until takeLocked has something to return. It fails with errNothing
-// once ctx is done.
-func (r *receiver) park(ctx context.Context) (e entry, err error) {
-	mu, changed := &r.cursor.topic.streamer.mu, &r.cursor.topic.changed
+// park returns once take has something to return, or ctx is done. It waits on the
+// topic's cond, which Send broadcasts. The end of ctx broadcasts it too: every other
+// call that is parked there then finds nothing and goes on waiting.
+func (r *receiver) park(ctx context.Context) {
+	mu, c := &r.streamer.mu, r.cursor
 	// AfterFunc and stop run code of ctx, so neither is called under mu; the loop sees
 	// what happens meanwhile. A context of the standard library takes no goroutine for
 	// this until it is done.
@@ -86,37 +65,32 @@ func (r *receiver) park(ctx context.Context) (e entry, err error) {
 		mu.Lock()
 		done = true
 		mu.Unlock()
-		changed.Broadcast()
+		c.topic.changed.Broadcast()
 	})
 	defer stop()
 	mu.Lock()
 	defer mu.Unlock()
-	r.cursor.parked++
-	defer func() { r.cursor.parked-- }()
-	for !done {
-		if e, err = r.takeLocked(); err != errNothing {
-			return e, err
-		}
-		changed.Wait()
+	c.parked++
+	for !done && c.lag() == 0 && !r.closed && !r.streamer.closed {
+		c.topic.changed.Wait()
 	}
-	return entry{}, errNothing
+	c.parked--
 }
 
 func (r *receiver) ack(position int64) error {
-	streamer := r.cursor.topic.streamer
-	now := streamer.lock()
-	defer streamer.unlock(now)
+	now := r.streamer.lock()
+	defer r.streamer.unlock(now)
 	r.cursor.ack(position)
 	return nil
 }
 
 // Close implements [EventReceiver].
 func (r *receiver) Close() error {
-	t := r.cursor.topic
-	now := t.streamer.lock()
-	defer t.streamer.unlock(now)
+	now := r.streamer.lock()
+	defer r.streamer.unlock(now)
 	if !r.closed {
 		r.closed = true
+		t := r.cursor.topic
 		r.cursor.close(now)
 		t.leave()
 		if r.cursor.parked > 0 { // most receivers close after Recv has returned

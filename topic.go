@@ -53,7 +53,7 @@ func (t *topic) newReceiver(name string, latest bool, now time.Duration) *receiv
 		c = t.newCursor(name, t.start(latest, now))
 	}
 	c.open()
-	return &receiver{cursor: c}
+	return &receiver{streamer: t.streamer, cursor: c}
 }
 
 // start returns the position at which a new name starts.
