@@ -14,7 +14,7 @@ type ConnectorEvent struct {
 	ForeignID string
 	Type      string
 	Headers   map[string]string
-	CreatedAt time.Time // as it was added, without its monotonic reading
+	CreatedAt time.Time // as it was added, as local time
 }
 
 // ConnectorConsumer reads a [Connector]'s events in the order in which they were

@@ -42,6 +42,7 @@ func TestConnectorDeliversItsEvents(t *testing.T) {
 			for range 2 { // again until it is acked
 				event, _, err := consumer.Recv(t.Context())
 				require.NoError(t, err)
+				want.CreatedAt = want.CreatedAt.Local()
 				require.Equal(t, want, *event)
 				if event.Headers != nil {
 					event.Headers["k"] = "changed by its consumer"
@@ -145,7 +146,7 @@ func TestAppendIsContiguous(t *testing.T) {
 			if i == 0 {
 				batch = event.ID
 			}
-			require.Equal(t, memstreamer.ConnectorEvent{ID: batch, Type: fmt.Sprint(i)}, *event)
+			require.Equal(t, memstreamer.ConnectorEvent{ID: batch, Type: fmt.Sprint(i), CreatedAt: time.Time{}.Local()}, *event)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (c *cursor) close(now time.Duration) {
 }
 
 // lag returns how many events are kept and not acked.
-func (c *cursor) lag() int64 { return c.topic.log.slots.end - c.next }
+func (c *cursor) lag() int64 { return c.topic.log.end() - c.next }
 
 // ack commits the event at position. It changes nothing if that event was acked
 // before or the cursor is forgotten.

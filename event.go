@@ -31,8 +31,8 @@ type Event struct {
 	Type      int
 	// Headers holds what Send was given, nil if that was nil.
 	Headers map[Header]string
-	// CreatedAt is the time of the Send by the streamer's [Clock], without its
-	// monotonic reading. The times of concurrent Sends may be a little out of the
+	// CreatedAt is the time of the Send by the streamer's [Clock], as local time, as
+	// time.Unix returns it. The times of concurrent Sends may be a little out of the
 	// order of their IDs.
 	CreatedAt time.Time
 }

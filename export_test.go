@@ -33,8 +33,8 @@ func (s *StreamConstructor) CheckInvariants() error {
 			if t.cursors.get(c.name) != c || c.forgotten {
 				return fmt.Errorf("cursor %q is not under its name", c.name)
 			}
-			if c.next < t.log.slots.first || c.next > t.log.slots.end {
-				return fmt.Errorf("cursor %q at %d is outside of the log, %d to %d", c.name, c.next, t.log.slots.first, t.log.slots.end)
+			if c.next < t.log.slots.first || c.next > t.log.end() {
+				return fmt.Errorf("cursor %q at %d is outside of the log, %d to %d", c.name, c.next, t.log.slots.first, t.log.end())
 			}
 			holders[c.next]++
 			if s.retention.period > 0 && c.receivers == 0 {
@@ -78,32 +78,24 @@ func (l *log) check(holders map[int64]uint32) error {
 	if err := l.slots.check(); err != nil {
 		return err
 	}
-	for position := l.slots.first; position <= l.slots.end; position++ {
+	for position := l.slots.first; position <= l.end(); position++ {
 		if *l.holders(position) != holders[position] {
 			return fmt.Errorf("the event at %d has %d holders, and not %d", position, *l.holders(position), holders[position])
 		}
 	}
-	for position := l.slots.first + 1; position < l.slots.end; position++ {
+	for position := l.slots.first + 1; position < l.end(); position++ {
 		if older, newer := l.at(position-1), l.at(position); older.id >= newer.id || older.added > newer.added {
 			return fmt.Errorf("the event at %d is out of order", position)
 		}
 	}
 	if l.kept() == 0 {
-		if l.payloads.chunks != nil || l.zones.parts != nil {
-			return fmt.Errorf("an empty log keeps %d chunks and %d zones", len(l.payloads.chunks), l.zones.len())
+		if l.payloads.chunks != nil {
+			return fmt.Errorf("an empty log keeps %d chunks", len(l.payloads.chunks))
 		}
 		return nil
 	}
-	newest := l.at(l.slots.end - 1).payload.chunk
-	if chunks := newest - l.oldest().payload.chunk + 1; int(chunks) != len(l.payloads.chunks) {
+	if chunks := l.newest().payload.chunk - l.oldest().payload.chunk + 1; int(chunks) != len(l.payloads.chunks) {
 		return fmt.Errorf("the events are in %d chunks, and %d are kept", chunks, len(l.payloads.chunks))
-	}
-	zone := func(i int64) int64 { return l.zones.at(l.zones.first + i).from }
-	if l.zones.len() == 0 || zone(0) > l.slots.first || l.zones.len() > 1 && zone(1) <= l.slots.first {
-		return fmt.Errorf("the zones %v do not begin at %d", l.zones, l.slots.first)
-	}
-	if err := l.zones.check(); err != nil {
-		return err
 	}
 	return l.payloads.check()
 }

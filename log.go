@@ -6,12 +6,11 @@ import (
 )
 
 // log holds the events of one topic in the order of their IDs. A position counts
-// the events ever appended to it: the first is at 0. What grows with the events
+// the events appended before: the first event is at 0. What grows with the events
 // has no pointers, so that the garbage collector need not look at each.
 type log struct {
 	slots    segments[slot]
 	payloads arena
-	zones    segments[zone]
 	caughtUp uint32 // cursors past the newest event
 }
 
@@ -25,12 +24,6 @@ type slot struct {
 	holders uint32 // cursors at this event, which is kept for them
 }
 
-// zone is the location of createdAt, from a position on to that of the next zone.
-type zone struct {
-	from     int64
-	location *time.Location
-}
-
 // entry is an event on its way out of the log, still packed.
 type entry struct {
 	id        int64
@@ -40,12 +33,9 @@ type entry struct {
 }
 
 func (l *log) append(id int64, createdAt time.Time, added time.Duration, payload []byte) {
-	if location := createdAt.Location(); l.zones.len() == 0 || l.zones.at(l.zones.end-1).location != location {
-		l.zones.push(zone{l.slots.end, location})
-	}
 	if l.kept() > 0 {
 		// Age never goes back, even if the clock does: search needs it so.
-		added = max(added, l.at(l.slots.end-1).added)
+		added = max(added, l.newest().added)
 	}
 	l.slots.push(slot{
 		id:      id,
@@ -58,13 +48,21 @@ func (l *log) append(id int64, createdAt time.Time, added time.Duration, payload
 	l.caughtUp = 0
 }
 
-func (l *log) kept() int               { return l.slots.len() }
+func (l *log) kept() int { return l.slots.len() }
+
+// end returns the position of the next event.
+func (l *log) end() int64 { return l.slots.end }
+
+// appended returns how many events were ever appended.
+func (l *log) appended() int64 { return l.end() }
+
 func (l *log) oldest() *slot           { return l.at(l.slots.first) }
+func (l *log) newest() *slot           { return l.at(l.end() - 1) }
 func (l *log) at(position int64) *slot { return l.slots.at(position) }
 func (l *log) hold(position int64)     { *l.holders(position)++ }
 func (l *log) release(position int64)  { *l.holders(position)-- }
 func (l *log) holders(position int64) *uint32 {
-	if position == l.slots.end {
+	if position == l.end() {
 		return &l.caughtUp
 	}
 	return &l.at(position).holders
@@ -74,15 +72,10 @@ func (l *log) holders(position int64) *uint32 {
 // is released.
 func (l *log) read(position int64) entry {
 	s := l.at(position)
-	return entry{id: s.id, position: position, createdAt: l.createdAt(position), payload: l.payloads.get(s.payload)}
+	return entry{id: s.id, position: position, createdAt: s.createdAt(), payload: l.payloads.get(s.payload)}
 }
 
-func (l *log) createdAt(position int64) time.Time {
-	s := l.at(position)
-	first := l.zones.first
-	next := first + int64(sort.Search(l.zones.len(), func(i int) bool { return l.zones.at(first+int64(i)).from > position }))
-	return time.Unix(s.seconds, int64(s.nanos)).In(l.zones.at(next - 1).location)
-}
+func (s *slot) createdAt() time.Time { return time.Unix(s.seconds, int64(s.nanos)) }
 
 // search returns the position of the oldest event for which found is true, if it
 // is true for all newer ones too, and the position of the next event if there is
@@ -96,11 +89,8 @@ func (l *log) search(found func(*slot) bool) int64 {
 func (l *log) dropOldest() {
 	l.slots.dropFirst()
 	if l.kept() == 0 {
-		l.payloads, l.zones = arena{}, segments[zone]{}
+		l.payloads = arena{}
 		return
 	}
 	l.payloads.dropBefore(l.oldest().payload)
-	if l.zones.len() > 1 && l.zones.at(l.zones.first+1).from <= l.slots.first {
-		l.zones.dropFirst()
-	}
 }

@@ -82,9 +82,9 @@ func (s *StreamConstructor) snapshot() Stats {
 }
 
 func (t *topic) stats() TopicStats {
-	stats := TopicStats{Topic: t.name, Retained: t.log.kept(), Sent: t.log.slots.end}
+	stats := TopicStats{Topic: t.name, Retained: t.log.kept(), Sent: t.log.appended()}
 	if stats.Retained > 0 {
-		stats.FirstID, stats.LastID = t.log.oldest().id, t.log.at(t.log.slots.end-1).id
+		stats.FirstID, stats.LastID = t.log.oldest().id, t.log.newest().id
 	}
 	return stats
 }
@@ -101,7 +101,7 @@ func (c *cursor) stats() ReceiverStats {
 		Acked:      c.acked,
 	}
 	if stats.Lag > 0 {
-		stats.OldestUnacked = c.topic.log.createdAt(c.next)
+		stats.OldestUnacked = c.topic.log.at(c.next).createdAt()
 	}
 	return stats
 }

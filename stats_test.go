@@ -180,6 +180,6 @@ func TestConnectorStats(t *testing.T) {
 	require.NoError(t, ack())
 	require.Equal(t, memstreamer.Stats{
 		Topics:    []memstreamer.TopicStats{{Topic: "connector", Retained: 3, FirstID: 1, LastID: 3, Sent: 3}},
-		Receivers: []memstreamer.ReceiverStats{{Topic: "connector", Name: "step", Open: 1, Lag: 2, AckedID: 1, Acked: 1}},
+		Receivers: []memstreamer.ReceiverStats{{Topic: "connector", Name: "step", Open: 1, Lag: 2, AckedID: 1, Acked: 1, OldestUnacked: time.Time{}.Local()}},
 	}, c.Stats())
 }

@@ -59,7 +59,7 @@ func (t *topic) newReceiver(name string, latest bool, now time.Duration) *receiv
 // start returns the position at which a new name starts.
 func (t *topic) start(latest bool, now time.Duration) int64 {
 	if latest {
-		return t.log.slots.end
+		return t.log.end()
 	}
 	// An event past the period is there for the names that have not acked it, and
 	// not for new ones: names that come, take nothing and go would hold it forever.
