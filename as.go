@@ -33,7 +33,8 @@ import (
 // engine, copy the adapter of the package example AnotherShape.
 //
 // As works with any EventStreamer; on a [StreamConstructor] it adds no allocation.
-// All views of one streamer share its log, and the contract of s holds for each.
+// All views of one streamer share its log, and the contract of s holds for each. A
+// view is a pointer: it equals itself and no other, and can be a key of a map.
 //
 // It panics when s is nil, when ES, its sender or its receiver is not an interface,
 // and when one of them asks for a method beyond the contract, with a message that
@@ -51,12 +52,12 @@ func As[
 	if isNil(s) {
 		panic("memstreamer: As: the streamer is nil")
 	}
-	mustBe[S]("As", senderView[H]{})
-	mustBe[R]("As", receiverView[E, A, H]{})
-	return mustBe[ES]("As", streamerView[S, R, RO]{
+	mustBe[S]("As", &senderView[H]{})
+	mustBe[R]("As", &receiverView[E, A, H]{})
+	return mustBe[ES]("As", &streamerView[S, R, RO]{
 		newSender: func(ctx context.Context, topic string) (S, error) {
 			sender, err := s.NewSender(ctx, topic)
-			return orNil[S](senderView[H]{sender}, err)
+			return orNil[S](&senderView[H]{sender}, err)
 		},
 		newReceiver: func(ctx context.Context, topic, name string, opts []RO) (R, error) {
 			converted := make([]ReceiverOption, len(opts))
@@ -70,9 +71,32 @@ func As[
 				}
 			}
 			receiver, err := s.NewReceiver(ctx, topic, name, converted...)
-			return orNil[R](receiverView[E, A, H]{receiver}, err)
+			return orNil[R](&receiverView[E, A, H]{receiver}, err)
 		},
 	})
+}
+
+// AsConnector returns c as CC, an engine's own type of connector, as [As] does for
+// a streamer. CC has the method Make(context.Context, string), whose consumers
+// have Recv and Close, and whose events have the fields of [ConnectorEvent].
+//
+// It panics when c is nil, when CC or its consumer is not an interface, and when
+// one of them asks for a method beyond the contract, with a message that names the
+// type and the method.
+func AsConnector[
+	CC connectorShape[R],
+	R receiverShape[E, A],
+	E connectorEventShape,
+	A ~func() error,
+](c *Connector) CC {
+	if c == nil {
+		panic("memstreamer: AsConnector: the connector is nil")
+	}
+	mustBe[R]("AsConnector", &consumerView[E, A]{})
+	return mustBe[CC]("AsConnector", &connectorView[R]{func(ctx context.Context, consumerName string) (R, error) {
+		consumer, err := c.Make(ctx, consumerName)
+		return orNil[R](&consumerView[E, A]{consumer}, err)
+	}})
 }
 
 // isNil reports whether s is nil, or a nil pointer, map or function with methods.
@@ -120,6 +144,21 @@ type optionsShape interface {
 	}
 }
 
+type connectorShape[R any] interface {
+	Make(ctx context.Context, consumerName string) (R, error)
+}
+
+// connectorEventShape is an engine's type of [ConnectorEvent].
+type connectorEventShape interface {
+	~struct {
+		ID        string
+		ForeignID string
+		Type      string
+		Headers   map[string]string
+		CreatedAt time.Time
+	}
+}
+
 // mustBe returns view as I, a type of the engine's. It panics with what is wrong
 // with I. The constraints ensure the contract's methods, so only others can be
 // missing.
@@ -155,18 +194,18 @@ type streamerView[S, R, RO any] struct {
 	newReceiver func(ctx context.Context, topic, name string, opts []RO) (R, error)
 }
 
-func (v streamerView[S, R, RO]) NewSender(ctx context.Context, topic string) (S, error) {
+func (v *streamerView[S, R, RO]) NewSender(ctx context.Context, topic string) (S, error) {
 	return v.newSender(ctx, topic)
 }
 
-func (v streamerView[S, R, RO]) NewReceiver(ctx context.Context, topic string, name string, opts ...RO) (R, error) {
+func (v *streamerView[S, R, RO]) NewReceiver(ctx context.Context, topic string, name string, opts ...RO) (R, error) {
 	return v.newReceiver(ctx, topic, name, opts)
 }
 
 // senderView is a sender in an engine's type of header.
 type senderView[H ~string] struct{ EventSender }
 
-func (v senderView[H]) Send(ctx context.Context, foreignID string, statusType int, headers map[H]string) error {
+func (v *senderView[H]) Send(ctx context.Context, foreignID string, statusType int, headers map[H]string) error {
 	if own, ok := v.EventSender.(*sender); ok {
 		return send(ctx, own, foreignID, statusType, headers)
 	}
@@ -176,7 +215,7 @@ func (v senderView[H]) Send(ctx context.Context, foreignID string, statusType in
 // receiverView is a receiver in an engine's types.
 type receiverView[E eventShape[H], A ~func() error, H ~string] struct{ EventReceiver }
 
-func (v receiverView[E, A, H]) Recv(ctx context.Context) (*E, A, error) {
+func (v *receiverView[E, A, H]) Recv(ctx context.Context) (*E, A, error) {
 	if own, ok := v.EventReceiver.(*receiver); ok {
 		e, ack, err := own.recv(ctx)
 		if err != nil {
@@ -201,4 +240,25 @@ func convertHeaders[To, From ~string](headers map[From]string) map[To]string {
 		converted[To(name)] = value
 	}
 	return converted
+}
+
+// connectorView is a connector in an engine's types.
+type connectorView[R any] struct {
+	newConsumer func(ctx context.Context, consumerName string) (R, error)
+}
+
+func (v *connectorView[R]) Make(ctx context.Context, consumerName string) (R, error) {
+	return v.newConsumer(ctx, consumerName)
+}
+
+// consumerView is a consumer in an engine's types.
+type consumerView[E connectorEventShape, A ~func() error] struct{ ConnectorConsumer }
+
+func (v *consumerView[E, A]) Recv(ctx context.Context) (*E, A, error) {
+	event, ack, err := v.ConnectorConsumer.Recv(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	converted := E(*event)
+	return &converted, A(ack), nil
 }

@@ -134,6 +134,29 @@ func TestViewsShareTheLog(t *testing.T) {
 	requireNothing(t, newReceiver(t, s, "orders", "step"))
 }
 
+// An engine may compare its streamer, and have it as a key.
+func TestViewsCompare(t *testing.T) {
+	s := memstreamer.New()
+	one, other := memstreamer.As[engineStreamer](s), memstreamer.As[engineStreamer](s)
+	same := one
+	require.True(t, one == same)
+	require.False(t, one == other)
+	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
+	connector := memstreamer.AsConnector[engineConnector](c)
+	sender, err := one.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	receiver, err := one.NewReceiver(t.Context(), "orders", "step")
+	require.NoError(t, err)
+	consumer, err := connector.Make(t.Context(), "step")
+	require.NoError(t, err)
+	keys := map[any]bool{}
+	for _, view := range []any{one, other, connector, sender, receiver, consumer} {
+		keys[view] = true
+	}
+	require.Len(t, keys, 6)
+	require.True(t, keys[one])
+}
+
 // As adds no allocation: the engine's map goes into the log as it is, and its event
 // comes out of it.
 func TestAsAddsNoAllocation(t *testing.T) {

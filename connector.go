@@ -60,17 +60,6 @@ func NewConnector[E connectorEventShape](events []E, opts ...Option) *Connector 
 	return c
 }
 
-// connectorEventShape is an engine's type of [ConnectorEvent].
-type connectorEventShape interface {
-	~struct {
-		ID        string
-		ForeignID string
-		Type      string
-		Headers   map[string]string
-		CreatedAt time.Time
-	}
-}
-
 // streamer returns the streamer beneath.
 func (c *Connector) streamer() *StreamConstructor {
 	if c.topic == nil {
@@ -143,50 +132,4 @@ func (c connectorConsumer) Recv(ctx context.Context) (*ConnectorEvent, Ack, erro
 	event := unpackConnectorEvent(string(e.payload))
 	event.CreatedAt = e.createdAt
 	return &event, ack, nil
-}
-
-// AsConnector returns c as CC, an engine's own type of connector, as [As] does for
-// a streamer. CC has the method Make(context.Context, string), whose consumers
-// have Recv and Close, and whose events have the fields of [ConnectorEvent].
-//
-// It panics when c is nil, when CC or its consumer is not an interface, and when
-// one of them asks for a method beyond the contract, with a message that names the
-// type and the method.
-func AsConnector[
-	CC connectorShape[R],
-	R receiverShape[E, A],
-	E connectorEventShape,
-	A ~func() error,
-](c *Connector) CC {
-	if c == nil {
-		panic("memstreamer: AsConnector: the connector is nil")
-	}
-	mustBe[R]("AsConnector", consumerView[E, A]{})
-	return mustBe[CC]("AsConnector", connectorView[R](func(ctx context.Context, consumerName string) (R, error) {
-		consumer, err := c.Make(ctx, consumerName)
-		return orNil[R](consumerView[E, A]{consumer}, err)
-	}))
-}
-
-type connectorShape[R any] interface {
-	Make(ctx context.Context, consumerName string) (R, error)
-}
-
-// connectorView is a connector in an engine's types.
-type connectorView[R any] func(ctx context.Context, consumerName string) (R, error)
-
-func (v connectorView[R]) Make(ctx context.Context, consumerName string) (R, error) {
-	return v(ctx, consumerName)
-}
-
-// consumerView is a consumer in an engine's types.
-type consumerView[E connectorEventShape, A ~func() error] struct{ ConnectorConsumer }
-
-func (v consumerView[E, A]) Recv(ctx context.Context) (*E, A, error) {
-	event, ack, err := v.ConnectorConsumer.Recv(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	converted := E(*event)
-	return &converted, A(ack), nil
 }
