@@ -3,6 +3,7 @@ package memstreamer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -29,6 +30,8 @@ type ConnectorConsumer interface {
 	// ErrClosed; its cursor stays. It may be called again, and always returns nil.
 	Close() error
 }
+
+func errConnectorClosed() error { return fmt.Errorf("%w: the connector", ErrClosed) }
 
 // Connector feeds an engine with events from outside. It is a log of one topic:
 // its consumers have cursors by name, and park, as receivers do. Make one with
@@ -62,8 +65,8 @@ func NewConnector[E connectorEventShape](events []E, opts ...Option) *Connector 
 
 // streamer returns the streamer beneath.
 func (c *Connector) streamer() *StreamConstructor {
-	if c.topic == nil {
-		panic("memstreamer: the zero Connector is not usable: use NewConnector")
+	if c == nil || c.topic == nil {
+		panic("memstreamer: a nil or zero Connector is not usable: make one with NewConnector")
 	}
 	return c.topic.streamer
 }
@@ -82,7 +85,7 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 	now := streamer.lock()
 	if streamer.closed {
 		streamer.unlock(now)
-		return ErrClosed
+		return errConnectorClosed()
 	}
 	for i, event := range events {
 		c.topic.append(streamer.nextID(), event.CreatedAt, now, payloads[i])
@@ -108,7 +111,7 @@ func (c *Connector) Make(ctx context.Context, consumerName string) (ConnectorCon
 	now := streamer.lock()
 	defer streamer.unlock(now)
 	if streamer.closed {
-		return nil, ErrClosed
+		return nil, errConnectorClosed()
 	}
 	return connectorConsumer{c.topic.newReceiver(consumerName, false, now)}, nil
 }

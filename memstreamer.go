@@ -9,9 +9,11 @@ import (
 	"time"
 )
 
-// ErrClosed is returned, possibly wrapped, by calls on a closed sender, receiver
-// or streamer: check for it with errors.Is.
+// ErrClosed is returned, wrapped in an error that says what was closed, by calls on a
+// closed sender, receiver or streamer: check for it with errors.Is.
 var ErrClosed = errors.New("memstreamer: closed")
+
+func errStreamerClosed() error { return fmt.Errorf("%w: the streamer", ErrClosed) }
 
 // StreamConstructor is an [EventStreamer] in memory. Make one with [New]: the
 // methods of the zero StreamConstructor panic. Its methods, and those of its
@@ -34,7 +36,7 @@ type StreamConstructor struct {
 }
 
 // New returns an empty streamer. It panics for an option that is nil or that was
-// given a nil value.
+// given a nil or negative value.
 func New(opts ...Option) *StreamConstructor {
 	return newStreamConstructor(resolve("New", opts))
 }
@@ -50,8 +52,8 @@ func newStreamConstructor(o options) *StreamConstructor {
 // lock locks mu and returns the time for unlock, 0 without retention. It reads the
 // clock first: a clock is user code.
 func (s *StreamConstructor) lock() (now time.Duration) {
-	if s.clock == nil {
-		panic("memstreamer: the zero StreamConstructor is not usable: use New")
+	if s == nil || s.clock == nil {
+		panic("memstreamer: a nil or zero StreamConstructor is not usable: make one with New")
 	}
 	if s.retention.period > 0 {
 		now = s.age(s.clock.Now())
@@ -85,7 +87,7 @@ func (s *StreamConstructor) NewSender(ctx context.Context, topic string) (EventS
 	now := s.lock()
 	defer s.unlock(now)
 	if s.closed {
-		return nil, ErrClosed
+		return nil, errStreamerClosed()
 	}
 	return s.topic(topic).newSender(), nil
 }
@@ -95,11 +97,8 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if topic == "" {
-		return nil, errors.New("memstreamer: NewReceiver: topic is empty")
-	}
-	if name == "" {
-		return nil, errors.New("memstreamer: NewReceiver: name is empty")
+	if err := checkConsumer(topic, name); err != nil {
+		return nil, fmt.Errorf("memstreamer: NewReceiver: %w", err)
 	}
 	o, err := ResolveReceiverOptions(opts...)
 	if err != nil {
@@ -108,9 +107,19 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 	now := s.lock()
 	defer s.unlock(now)
 	if s.closed {
-		return nil, ErrClosed
+		return nil, errStreamerClosed()
 	}
 	return s.topic(topic).newReceiver(name, o.StreamFromLatest, now), nil
+}
+
+func checkConsumer(topic, name string) error {
+	switch {
+	case topic == "":
+		return errors.New("topic is empty")
+	case name == "":
+		return errors.New("name is empty")
+	}
+	return nil
 }
 
 // Forget forgets the cursor of (topic, name) at once, as if it had expired. With
@@ -120,15 +129,19 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 // is no error.
 //
 // It fails with ctx's error when ctx is done, with [ErrClosed] after the streamer
-// was closed, and with an error that says so while a receiver of the name is open.
+// was closed, and with an error that says so when topic or name is empty or a
+// receiver of the name is open.
 func (s *StreamConstructor) Forget(ctx context.Context, topic, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := checkConsumer(topic, name); err != nil {
+		return fmt.Errorf("memstreamer: Forget: %w", err)
+	}
 	now := s.lock()
 	defer s.unlock(now)
 	if s.closed {
-		return ErrClosed
+		return errStreamerClosed()
 	}
 	t := s.topics.get(topic)
 	if t == nil {

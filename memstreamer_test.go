@@ -501,24 +501,26 @@ func TestSendDoesNotAllocate(t *testing.T) {
 }
 
 func TestZeroValuesSayWhatToUse(t *testing.T) {
-	var s memstreamer.StreamConstructor
-	for _, call := range []func(){
-		func() { _, _ = s.NewSender(t.Context(), "orders") },
-		func() { _, _ = s.NewReceiver(t.Context(), "orders", "step") },
-		func() { _ = s.Forget(t.Context(), "orders", "step") },
-		func() { s.Stats() },
-		func() { _ = s.Close() },
-	} {
-		require.PanicsWithValue(t, "memstreamer: the zero StreamConstructor is not usable: use New", call)
+	for _, s := range []*memstreamer.StreamConstructor{nil, {}} {
+		for _, call := range []func(){
+			func() { _, _ = s.NewSender(t.Context(), "orders") },
+			func() { _, _ = s.NewReceiver(t.Context(), "orders", "step") },
+			func() { _ = s.Forget(t.Context(), "orders", "step") },
+			func() { s.Stats() },
+			func() { _ = s.Close() },
+		} {
+			require.PanicsWithValue(t, "memstreamer: a nil or zero StreamConstructor is not usable: make one with New", call)
+		}
 	}
-	var c memstreamer.Connector
-	for _, call := range []func(){
-		func() { _ = c.Append() },
-		func() { _, _ = c.Make(t.Context(), "step") },
-		func() { c.Stats() },
-		func() { _ = c.Close() },
-	} {
-		require.PanicsWithValue(t, "memstreamer: the zero Connector is not usable: use NewConnector", call)
+	for _, c := range []*memstreamer.Connector{nil, {}} {
+		for _, call := range []func(){
+			func() { _ = c.Append() },
+			func() { _, _ = c.Make(t.Context(), "step") },
+			func() { c.Stats() },
+			func() { _ = c.Close() },
+		} {
+			require.PanicsWithValue(t, "memstreamer: a nil or zero Connector is not usable: make one with NewConnector", call)
+		}
 	}
 }
 
@@ -544,6 +546,16 @@ func TestPollFrequencyIsAccepted(t *testing.T) {
 	var o memstreamer.ReceiverOptions
 	memstreamer.WithReceiverPollFrequency(time.Second)(&o)
 	require.Equal(t, memstreamer.ReceiverOptions{PollFrequency: time.Second}, o)
+}
+
+func TestNewRefusesNegativeRetention(t *testing.T) {
+	const message = ": WithRetention(-1s): the period must not be negative; 0 keeps everything"
+	require.PanicsWithValue(t, "memstreamer: New"+message, func() {
+		memstreamer.New(memstreamer.WithRetention(-time.Second))
+	})
+	require.PanicsWithValue(t, "memstreamer: NewConnector"+message, func() {
+		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), memstreamer.WithRetention(-time.Second))
+	})
 }
 
 func TestNewRefusesNil(t *testing.T) {
@@ -582,8 +594,42 @@ func TestRefusalsSayWhich(t *testing.T) {
 	require.EqualError(t, err, "memstreamer: NewReceiver: name is empty")
 	_, err = s.NewReceiver(t.Context(), "orders", "step", memstreamer.StreamFromLatest(), nil)
 	require.EqualError(t, err, "memstreamer: NewReceiver: option 2 of 2 is nil")
+	require.EqualError(t, s.Forget(t.Context(), "", "step"), "memstreamer: Forget: topic is empty")
+	require.EqualError(t, s.Forget(t.Context(), "orders", ""), "memstreamer: Forget: name is empty")
 	_, err = memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil)).Make(t.Context(), "")
 	require.EqualError(t, err, "memstreamer: Make: consumerName is empty")
+}
+
+// An ErrClosed says what was closed.
+func TestClosedErrorsSayWhat(t *testing.T) {
+	s := memstreamer.New()
+	sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
+	require.NoError(t, sender.Close())
+	require.NoError(t, r.Close())
+	closed := func(err error, what string) {
+		t.Helper()
+		require.ErrorIs(t, err, memstreamer.ErrClosed)
+		require.EqualError(t, err, "memstreamer: closed: "+what)
+	}
+	_, _, recvErr := r.Recv(t.Context())
+	closed(recvErr, `the receiver of topic "orders" and name "step"`)
+	closed(sender.Send(t.Context(), "7", 1, nil), `the sender of topic "orders"`)
+
+	require.NoError(t, s.Close())
+	_, _, recvErr = r.Recv(t.Context())
+	closed(recvErr, "the streamer")
+	closed(sender.Send(t.Context(), "7", 1, nil), "the streamer")
+	closed(s.Forget(t.Context(), "orders", "step"), "the streamer")
+	_, err := s.NewSender(t.Context(), "orders")
+	closed(err, "the streamer")
+	_, err = s.NewReceiver(t.Context(), "orders", "step")
+	closed(err, "the streamer")
+
+	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
+	require.NoError(t, c.Close())
+	closed(c.Append(), "the connector")
+	_, err = c.Make(t.Context(), "step")
+	closed(err, "the connector")
 }
 
 func TestAcksSucceedAfterTheStreamerIsClosed(t *testing.T) {

@@ -25,8 +25,9 @@ func WithClock(c Clock) Option {
 	return func(o *options) { o.clock = c }
 }
 
-// WithRetention bounds the memory of a streamer that runs for months. Without it,
-// and for d ≤ 0, every event is kept, and every name that is not forgotten by
+// WithRetention bounds the memory of a streamer that runs for months. New panics if d is
+// negative. Without it,
+// and for 0, every event is kept, and every name that is not forgotten by
 // [StreamConstructor.Forget].
 //
 //   - A name is remembered while a receiver of it is open, and for d after the last
@@ -52,7 +53,7 @@ func WithClock(c Clock) Option {
 // never goes back within a topic: if the clock is set back, events and closed names
 // expire only once it has caught up. The default clock is monotonic.
 func WithRetention(d time.Duration) Option {
-	return func(o *options) { o.retention = max(d, 0) }
+	return func(o *options) { o.retention = d }
 }
 
 type wallClock struct{}
@@ -60,7 +61,7 @@ type wallClock struct{}
 func (wallClock) Now() time.Time { return time.Now() }
 
 // resolve applies opts to the defaults. Its callers return no error: for a nil
-// option or clock it panics, with a message that names the caller.
+// option or a bad value it panics, with a message that names the caller.
 func resolve(caller string, opts []Option) options {
 	o := options{clock: wallClock{}}
 	for i, opt := range opts {
@@ -71,6 +72,9 @@ func resolve(caller string, opts []Option) options {
 	}
 	if o.clock == nil {
 		panic(fmt.Sprintf("memstreamer: %s: WithClock was given a nil clock", caller))
+	}
+	if o.retention < 0 {
+		panic(fmt.Sprintf("memstreamer: %s: WithRetention(%v): the period must not be negative; 0 keeps everything", caller, o.retention))
 	}
 	return o
 }

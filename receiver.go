@@ -1,6 +1,9 @@
 package memstreamer
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 type receiver struct {
 	streamer *StreamConstructor
@@ -43,8 +46,10 @@ func (r *receiver) take() (e entry, ok bool, err error) {
 	r.streamer.mu.Lock()
 	defer r.streamer.mu.Unlock()
 	switch {
-	case r.closed || r.streamer.closed:
-		return entry{}, false, ErrClosed
+	case r.streamer.closed:
+		return entry{}, false, errStreamerClosed()
+	case r.closed:
+		return entry{}, false, r.errClosed()
 	case r.cursor.lag() == 0:
 		return entry{}, false, nil
 	}
@@ -98,4 +103,8 @@ func (r *receiver) Close() error {
 		}
 	}
 	return nil
+}
+
+func (r *receiver) errClosed() error {
+	return fmt.Errorf("%w: the receiver of topic %q and name %q", ErrClosed, r.cursor.topic.name, r.cursor.name)
 }

@@ -31,9 +31,9 @@ func topicStats(s *memstreamer.StreamConstructor, topic string) (stats memstream
 }
 
 func TestEverythingIsKeptWithoutRetention(t *testing.T) {
-	for _, d := range []time.Duration{0, -time.Hour} {
+	for _, opts := range [][]memstreamer.Option{nil, {memstreamer.WithRetention(0)}} {
 		clock := newSteppedClock()
-		s := memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(d))
+		s := memstreamer.New(append(opts, memstreamer.WithClock(clock))...)
 		send(t, newSender(t, s, "orders"), "7")
 		require.NoError(t, newReceiver(t, s, "orders", "step", memstreamer.StreamFromLatest()).Close())
 		clock.Step(1e6 * time.Hour)

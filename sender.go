@@ -1,6 +1,9 @@
 package memstreamer
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 type sender struct {
 	topic  *topic
@@ -12,7 +15,8 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	return send(ctx, s, foreignID, statusType, headers)
 }
 
-// send is Send for any engine's type of header, so that As need not copy the map.
+// send is Send for any engine's type of header, so that As need not copy the map. It
+// packs the event on its stack, before it locks mu.
 func send[H ~string](ctx context.Context, s *sender, foreignID string, statusType int, headers map[H]string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -25,9 +29,9 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 	payload := packEvent(scratch[:0], foreignID, statusType, headers)
 
 	streamer.mu.Lock()
-	if s.closed || streamer.closed {
+	if err := s.closedLocked(); err != nil {
 		streamer.mu.Unlock()
-		return ErrClosed
+		return err
 	}
 	if topic != "" && topic != t.name {
 		t = streamer.topic(topic)
@@ -36,6 +40,17 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 	streamer.unlock(now)
 	// Broadcast after unlocking, so that a woken receiver does not block on mu.
 	t.changed.Broadcast()
+	return nil
+}
+
+// closedLocked returns an error if s or its streamer is closed. Callers must hold mu.
+func (s *sender) closedLocked() error {
+	switch {
+	case s.topic.streamer.closed:
+		return errStreamerClosed()
+	case s.closed:
+		return fmt.Errorf("%w: the sender of topic %q", ErrClosed, s.topic.name)
+	}
 	return nil
 }
 
