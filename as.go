@@ -36,6 +36,9 @@ import (
 // All views of one streamer share its log, and the contract of s holds for each. A
 // view is a pointer: it equals itself and no other, and can be a key of a map.
 //
+// An engine that has an options type of these two fields sets these two alone; package
+// luno gives luno/workflow the others.
+//
 // It panics when s is nil, when ES, its sender or its receiver is not an interface,
 // and when one of them asks for a method beyond the contract, with a message that
 // names the type and the method.
@@ -64,9 +67,10 @@ func As[
 			for i, opt := range opts {
 				if opt != nil { // s refuses nil, and says which
 					converted[i] = func(o *ReceiverOptions) {
-						engine := O(*o)
+						engine := O{o.PollFrequency, o.StreamFromLatest}
 						opt(&engine)
-						*o = ReceiverOptions(engine)
+						shape := engineOptions(engine)
+						o.PollFrequency, o.StreamFromLatest = shape.PollFrequency, shape.StreamFromLatest
 					}
 				}
 			}
@@ -136,13 +140,13 @@ type eventShape[H ~string] interface {
 	}
 }
 
-// optionsShape is an engine's type of [ReceiverOptions].
-type optionsShape interface {
-	~struct {
-		PollFrequency    time.Duration
-		StreamFromLatest bool
-	}
+// engineOptions are the receiver options that engines have, of [ReceiverOptions].
+type engineOptions = struct {
+	PollFrequency    time.Duration
+	StreamFromLatest bool
 }
+
+type optionsShape interface{ ~engineOptions }
 
 type connectorShape[R any] interface {
 	Make(ctx context.Context, consumerName string) (R, error)

@@ -47,7 +47,8 @@ const connectorTopic = "connector"
 // NewConnector returns a connector that holds a copy of events, which may be of
 // an engine's own type in the shape of [ConnectorEvent]. It takes the options of
 // [New]; [WithRetention] counts an event's age from when it was added, not from
-// its CreatedAt. It panics for an option that is nil or that was given a nil value.
+// its CreatedAt. It panics for an option that is nil or that was given a nil or
+// negative value.
 //
 // With no events to start from, name the type:
 // NewConnector([]ConnectorEvent(nil)).
@@ -84,14 +85,14 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 
 	now := streamer.lock()
 	if streamer.closed {
-		streamer.unlock(now)
+		streamer.sweepAndUnlock(now)
 		return errConnectorClosed()
 	}
 	for i, event := range events {
 		c.topic.append(streamer.nextID(), event.CreatedAt, now, payloads[i])
-		streamer.retention.sweep(now)
+		streamer.retention.sweep(now, sweepLimit)
 	}
-	streamer.unlock(now)
+	streamer.sweepAndUnlock(now)
 	c.topic.changed.Broadcast()
 	return nil
 }
@@ -109,11 +110,11 @@ func (c *Connector) Make(ctx context.Context, consumerName string) (ConnectorCon
 		return nil, errors.New("memstreamer: Make: consumerName is empty")
 	}
 	now := streamer.lock()
-	defer streamer.unlock(now)
+	defer streamer.sweepAndUnlock(now)
 	if streamer.closed {
 		return nil, errConnectorClosed()
 	}
-	return connectorConsumer{c.topic.newReceiver(consumerName, false, now)}, nil
+	return connectorConsumer{c.topic.newReceiver(consumerName, ReceiverOptions{}, now)}, nil
 }
 
 // Stats returns a snapshot as [StreamConstructor.Stats] does. A connector has one

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// cursor is how far one (topic, name) has acked. It outlives its receivers: until
-// it is forgotten, it holds the event at next and all that follow.
+// cursor is the position of one consumer. It outlives its receivers, unless it is
+// ephemeral: until it is forgotten, it holds the event at next and all that follow.
 type cursor struct {
 	topic *topic
-	name  string
+	key   cursorKey
 
 	next       int64         // position of the oldest event not acked
 	deliveries int64         // how often Recv has returned that event
@@ -19,13 +19,19 @@ type cursor struct {
 	parked     int           // calls of Recv that wait
 	closedAt   time.Duration // the latest close of a receiver, since all were closed
 	forgotten  bool
-	expiry     ticket // queued while no receiver is open
+	expiry     expiry // scheduled while no receiver is open
+}
+
+// cursorKey finds a cursor in its topic.
+type cursorKey struct {
+	name      string
+	ephemeral *cursor // the cursor itself if it is ephemeral, else nil
 }
 
 func (c *cursor) open() {
 	if c.receivers == 0 {
 		c.closedAt = math.MinInt64
-		c.topic.streamer.retention.remove(&c.expiry)
+		c.topic.streamer.retention.cancel(&c.expiry)
 	}
 	c.receivers++
 }
@@ -35,8 +41,12 @@ func (c *cursor) close(now time.Duration) {
 	// time.
 	c.closedAt = max(c.closedAt, now)
 	c.receivers--
-	if c.receivers == 0 {
-		c.topic.streamer.retention.add(&c.expiry, c.closedAt)
+	switch {
+	case c.receivers > 0:
+	case c.key.ephemeral != nil:
+		c.forget()
+	default:
+		c.topic.streamer.retention.schedule(&c.expiry, c.closedAt)
 	}
 }
 
@@ -56,16 +66,21 @@ func (c *cursor) ack(position int64) {
 	l.release(c.next)
 	c.next = position + 1
 	l.hold(c.next)
-	c.topic.settle()
+	c.topic.reschedule()
 }
 
-// expire forgets the cursor.
-func (c *cursor) expire() {
+// forget removes the cursor from its topic, and the topic if nothing else refers to
+// it.
+func (c *cursor) forget() {
 	t := c.topic
 	c.forgotten = true
-	t.streamer.retention.remove(&c.expiry)
+	t.streamer.retention.cancel(&c.expiry)
 	t.log.release(c.next)
-	t.cursors.delete(c.name)
+	t.cursors.delete(c.key)
 	t.streamer.cursors--
-	t.settle()
+	t.reschedule()
+	t.forgetIfUnused()
 }
+
+// expire implements [expirer].
+func (c *cursor) expire() { c.forget() }

@@ -1,49 +1,41 @@
-// Package memstreamer is an in-memory event streamer for workflow engines. Its idle
+// Package memstreamer is an in-memory event streamer for workflow engines. Idle
 // receivers cost nothing.
 //
-// A [StreamConstructor] holds an append-only log of events, indexed by topic, which
-// its senders and receivers share. A receiver with nothing to do is parked on a
-// condition variable and returns for three things: an event on its topic, the end
-// of its context, or a Close. Nothing polls, and no goroutine belongs to the
-// package.
+// # Usage
 //
-// An engine has types of its own in the shape of this package's; [As] gives it a
-// StreamConstructor in those types, and [AsConnector] a [Connector].
+// A [StreamConstructor], made by [New], makes senders and receivers of events.
+// Send appends an event to a topic. Recv returns the oldest event of a topic that
+// a consumer has not acknowledged, and the [Ack] that commits it; without that Ack
+// the event is delivered again. A consumer is a (topic, name) pair: all receivers
+// opened with the same topic and name read at the same position, which outlives
+// them.
 //
-// Everything is in memory: a process that restarts starts with an empty log. The
-// modules sqlite and jetstream beside it keep the same contract in a file and on a
-// cluster.
+// An engine declares these types for itself. [As] returns a StreamConstructor as
+// the engine's own interface, and neither package imports the other. [Connector]
+// and [AsConnector] do the same for events that come from outside an engine.
 //
-// # How parking works
+// # Concurrency
 //
-// One mutex guards all topics and cursors. Each topic has its part of the log, and a
-// [sync.Cond] on that mutex.
+// Every method is safe for concurrent use. The package starts no goroutine, and a
+// Send or an Ack never waits for a receiver. No user code runs under a lock: a
+// [Clock], a context or an option may call the streamer.
 //
-//	engine → As (types) → Send (copies in) → log, by topic → Recv (copies out) → Ack → cursor
-//	                                           │               ▲
-//	                                           └─ Broadcast ───┘  parked on the topic's cond
+// # Behaviour
 //
-// Send packs an event into a buffer on its stack, takes the lock, copies it to the
-// end of the topic's log, releases the lock, and broadcasts the topic's cond.
-// Receivers of other topics do not wake.
-//
-// Recv looks at its cursor under the lock, and copies the event out once it has
-// released the lock. If there is none, it sets a watcher on its context
-// ([context.AfterFunc], which takes no goroutine) and waits on the cond; the watcher
-// is gone when Recv returns. Recv does not yield, spin or sleep before it waits:
-// beside goroutines that compute, any of these would add whole time slices to a
+// A receiver with nothing to do is parked. It returns for an event on its topic, the
+// end of its context, or a Close. Receivers of other topics do not wake. Recv never
+// yields, spins or sleeps before it parks, so that busy goroutines do not delay a
 // hand-off.
 //
-// The end of a context sets the flag of its own call and broadcasts. Every other call
-// on that topic finds nothing and goes on waiting, so the cost grows with the
-// receivers parked there.
+// The contract is written down at [EventStreamer], [EventSender] and
+// [EventReceiver], and package streamertest tests it. The modules sqlite and
+// jetstream keep the same contract in a file and on a cluster. Here everything is in
+// memory: a process that restarts starts with an empty log.
 //
-// No user code runs under the lock: no method of a context or clock, and no option.
+// # Memory
 //
-// # How memory is kept and given back
-//
-// Events lie in slots without pointers, and their payloads one after the other in
-// chunks of bytes, so that a collection does not follow each event. Segments of
-// slots, chunks, names and topics are given back as they expire: see
-// [WithRetention].
+// Everything is kept unless [WithRetention] says for how long. With it, events and
+// closed consumers are dropped once they are older than that and, for events, once
+// every consumer has acknowledged them; their memory is given back.
+// [StreamConstructor.Stats] shows what is kept and which consumer keeps it.
 package memstreamer

@@ -5,27 +5,29 @@ import (
 	"fmt"
 	"log"
 	"strings"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
 )
 
-// FromTheStart drops the options of receivers whose names begin with "await-", and
-// so their StreamFromLatest: what finished before they were opened is there for
-// them.
-type FromTheStart struct{ memstreamer.EventStreamer }
+// Awaits gives receivers whose names begin with "await-" positions of their own, which
+// start a minute ago: what finished shortly before they were opened is there for each
+// of them, and no name stays behind.
+type Awaits struct{ memstreamer.EventStreamer }
 
-func (s FromTheStart) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+func (s Awaits) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	if strings.HasPrefix(name, "await-") {
-		opts = nil
+		opts = []memstreamer.ReceiverOption{memstreamer.Ephemeral(), memstreamer.StreamFromLast(time.Minute)}
 	}
 	return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
 }
 
 // An engine's Await may subscribe from the latest event only, and miss a run that
-// finishes first. Wrapped, the streamer lets it see what came before.
+// finishes first. Wrapped, the streamer lets it see what came before. Package luno
+// does this for luno/workflow.
 func Example_await() {
 	ctx := context.Background()
-	streamer := FromTheStart{memstreamer.New()}
+	streamer := Awaits{memstreamer.New()}
 	sender, err := streamer.NewSender(ctx, "orders")
 	if err != nil {
 		log.Fatal(err)

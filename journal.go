@@ -23,13 +23,13 @@ func (j journaled) Load(events iter.Seq[journal.Event], cursors []journal.Saved,
 		j.mu.Unlock()
 	}
 	now := j.lock()
-	defer j.unlock(now)
+	defer j.sweepAndUnlock(now)
 	j.lastID = max(j.lastID, lastID)
 	for _, saved := range cursors {
 		t := j.topic(saved.Topic)
-		c := t.newCursor(saved.Name, t.log.search(func(s *slot) bool { return s.id > saved.After }))
+		c := t.newCursor(saved.Name, t.log.search(func(s *slot) bool { return s.id > saved.After }), false)
 		c.ackedID = saved.AckedID
-		j.retention.add(&c.expiry, now)
+		j.retention.schedule(&c.expiry, now)
 	}
 }
 
@@ -41,7 +41,7 @@ func (j journaled) Append(events []journal.Event) {
 		payload = packJournaled(payload[:0], e)
 		now := j.lock()
 		changed[j.append(e, payload)] = true
-		j.unlock(now)
+		j.sweepAndUnlock(now)
 	}
 	for t := range changed {
 		t.changed.Broadcast()
@@ -70,10 +70,8 @@ func packJournaled(b []byte, e journal.Event) []byte {
 func (j journaled) Cursor(topic, name string) journal.Cursor {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if t := j.topics.get(topic); t != nil {
-		if c := t.cursors.get(name); c != nil {
-			return journaledCursor{c}
-		}
+	if c := j.consumer(topic, name); c != nil {
+		return journaledCursor{c}
 	}
 	return nil
 }

@@ -23,14 +23,14 @@ type StreamConstructor struct {
 	clock Clock
 	epoch time.Time // ages count from here
 
-	// mu guards the fields below, the closed flags of senders and receivers, and
-	// every topic, cursor, log and retention: the methods of those four types need
-	// it held. What never changes may be read without it. It is the only lock; no
+	// mu guards the fields below, the closed flags of senders and receivers, and every
+	// topic, cursor, log and retention, whose methods' callers must hold it; only what
+	// never changes after it was made may be read without it. It is the only lock; no
 	// user code runs under it.
 	mu        sync.Mutex
 	closed    bool
 	lastID    int64
-	topics    registry[*topic]
+	topics    registry[string, *topic]
 	cursors   int // of all topics
 	retention retention
 }
@@ -49,28 +49,38 @@ func newStreamConstructor(o options) *StreamConstructor {
 	}
 }
 
-// lock locks mu and returns the time for unlock, 0 without retention. It reads the
-// clock first: a clock is user code.
-func (s *StreamConstructor) lock() (now time.Duration) {
+// now returns the time by the streamer's clock. It is called without mu held: a
+// clock is user code.
+func (s *StreamConstructor) now() time.Duration {
+	s.mustBeMade()
+	return s.age(s.clock.Now())
+}
+
+func (s *StreamConstructor) mustBeMade() {
 	if s == nil || s.clock == nil {
 		panic("memstreamer: a nil or zero StreamConstructor is not usable: make one with New")
 	}
+}
+
+// lock locks mu and returns the time for sweepAndUnlock, 0 without retention.
+func (s *StreamConstructor) lock() (now time.Duration) {
+	s.mustBeMade()
 	if s.retention.period > 0 {
-		now = s.age(s.clock.Now())
+		now = s.now()
 	}
 	s.mu.Lock()
 	return now
 }
 
-// unlock drops some of what has expired by now, of any topic, and unlocks mu. Only
-// Stats and Append sweep more.
-func (s *StreamConstructor) unlock(now time.Duration) {
-	s.retention.sweep(now)
+// sweepAndUnlock drops at most sweepLimit expired items, then unlocks mu. Only Stats and
+// Append sweep more.
+func (s *StreamConstructor) sweepAndUnlock(now time.Duration) {
+	s.retention.sweep(now, sweepLimit)
 	s.mu.Unlock()
 }
 
-// age returns the time from epoch to t, so bounded that the difference of two ages
-// does not wrap.
+// age returns the time from epoch to t, clamped, so that subtracting two ages cannot
+// overflow.
 func (s *StreamConstructor) age(t time.Time) time.Duration {
 	const limit = math.MaxInt64 / 2
 	return min(max(t.Sub(s.epoch), -limit), limit)
@@ -85,7 +95,7 @@ func (s *StreamConstructor) NewSender(ctx context.Context, topic string) (EventS
 		return nil, errors.New("memstreamer: NewSender: topic is empty")
 	}
 	now := s.lock()
-	defer s.unlock(now)
+	defer s.sweepAndUnlock(now)
 	if s.closed {
 		return nil, errStreamerClosed()
 	}
@@ -104,12 +114,13 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 	if err != nil {
 		return nil, fmt.Errorf("memstreamer: NewReceiver: %w", err)
 	}
-	now := s.lock()
-	defer s.unlock(now)
+	now := s.now()
+	s.mu.Lock()
+	defer s.sweepAndUnlock(now)
 	if s.closed {
 		return nil, errStreamerClosed()
 	}
-	return s.topic(topic).newReceiver(name, o.StreamFromLatest, now), nil
+	return s.topic(topic).newReceiver(name, o, now), nil
 }
 
 func checkConsumer(topic, name string) error {
@@ -122,15 +133,15 @@ func checkConsumer(topic, name string) error {
 	return nil
 }
 
-// Forget forgets the cursor of (topic, name) at once, as if it had expired. With
+// Forget forgets the position of a consumer at once, as if it had expired. With
 // [WithRetention], events past the period that only it held may then be dropped;
-// without, it is the only way to be rid of a name, and no event is dropped. Later
-// acks of the name's events change nothing. Forgetting a name that is not remembered
-// is no error.
+// without, it is the only way to be rid of a consumer, and no event is dropped.
+// Later acks of its events change nothing. Forgetting a consumer that is not
+// remembered is no error. Ephemeral receivers are not concerned.
 //
 // It fails with ctx's error when ctx is done, with [ErrClosed] after the streamer
 // was closed, and with an error that says so when topic or name is empty or a
-// receiver of the name is open.
+// receiver of the consumer is open.
 func (s *StreamConstructor) Forget(ctx context.Context, topic, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -139,22 +150,16 @@ func (s *StreamConstructor) Forget(ctx context.Context, topic, name string) erro
 		return fmt.Errorf("memstreamer: Forget: %w", err)
 	}
 	now := s.lock()
-	defer s.unlock(now)
+	defer s.sweepAndUnlock(now)
 	if s.closed {
 		return errStreamerClosed()
 	}
-	t := s.topics.get(topic)
-	if t == nil {
-		return nil
+	if c := s.consumer(topic, name); c != nil {
+		if c.receivers > 0 {
+			return fmt.Errorf("memstreamer: Forget: a receiver of topic %q and name %q is open: close it first", topic, name)
+		}
+		c.forget()
 	}
-	c := t.cursors.get(name)
-	if c == nil {
-		return nil
-	}
-	if c.receivers > 0 {
-		return fmt.Errorf("memstreamer: Forget: a receiver of topic %q and name %q is open: close it first", topic, name)
-	}
-	c.expire()
 	return nil
 }
 
@@ -163,7 +168,7 @@ func (s *StreamConstructor) Forget(ctx context.Context, topic, name string) erro
 // again, and always returns nil.
 func (s *StreamConstructor) Close() error {
 	now := s.lock()
-	defer s.unlock(now)
+	defer s.sweepAndUnlock(now)
 	s.closed = true
 	for t := range s.topics.all() {
 		t.changed.Broadcast()
@@ -171,14 +176,15 @@ func (s *StreamConstructor) Close() error {
 	return nil
 }
 
-// nextID needs mu held.
+// The callers of the methods below must hold mu.
+
 func (s *StreamConstructor) nextID() int64 {
 	s.lastID++
 	return s.lastID
 }
 
-// topic returns the topic of that name, new if there is none. It needs mu held. The
-// caller must add a user, an event or a cursor, or the topic is never forgotten.
+// topic returns the topic of that name, new if there is none. The caller must add a
+// user, an event or a cursor, or the topic is never forgotten.
 func (s *StreamConstructor) topic(name string) *topic {
 	t := s.topics.get(name)
 	if t == nil {
@@ -186,4 +192,12 @@ func (s *StreamConstructor) topic(name string) *topic {
 		s.topics.put(t.name, t)
 	}
 	return t
+}
+
+// consumer returns the cursor of a consumer, or nil if there is none.
+func (s *StreamConstructor) consumer(topic, name string) *cursor {
+	if t := s.topics.get(topic); t != nil {
+		return t.cursors.get(cursorKey{name: name})
+	}
+	return nil
 }

@@ -582,6 +582,13 @@ func TestResolveReceiverOptions(t *testing.T) {
 	require.Equal(t, memstreamer.ReceiverOptions{PollFrequency: time.Second, StreamFromLatest: true}, o)
 	_, err = memstreamer.ResolveReceiverOptions(memstreamer.StreamFromLatest(), nil, nil)
 	require.EqualError(t, err, "option 2 of 3 is nil")
+	o, err = memstreamer.ResolveReceiverOptions(memstreamer.StreamFromLast(time.Minute), memstreamer.Ephemeral())
+	require.NoError(t, err)
+	require.Equal(t, memstreamer.ReceiverOptions{StreamFromLast: time.Minute, Ephemeral: true}, o)
+	for _, d := range []time.Duration{0, -time.Second} {
+		_, err = memstreamer.ResolveReceiverOptions(memstreamer.Ephemeral(), memstreamer.StreamFromLast(d), memstreamer.StreamFromLast(time.Second))
+		require.EqualError(t, err, fmt.Sprintf("option 2 of 3: StreamFromLast(%v): the duration must be positive", d))
+	}
 }
 
 func TestRefusalsSayWhich(t *testing.T) {
@@ -594,6 +601,8 @@ func TestRefusalsSayWhich(t *testing.T) {
 	require.EqualError(t, err, "memstreamer: NewReceiver: name is empty")
 	_, err = s.NewReceiver(t.Context(), "orders", "step", memstreamer.StreamFromLatest(), nil)
 	require.EqualError(t, err, "memstreamer: NewReceiver: option 2 of 2 is nil")
+	_, err = s.NewReceiver(t.Context(), "orders", "step", memstreamer.StreamFromLast(-1))
+	require.EqualError(t, err, "memstreamer: NewReceiver: option 1 of 1: StreamFromLast(-1ns): the duration must be positive")
 	require.EqualError(t, s.Forget(t.Context(), "", "step"), "memstreamer: Forget: topic is empty")
 	require.EqualError(t, s.Forget(t.Context(), "orders", ""), "memstreamer: Forget: name is empty")
 	_, err = memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil)).Make(t.Context(), "")

@@ -25,33 +25,32 @@ func WithClock(c Clock) Option {
 	return func(o *options) { o.clock = c }
 }
 
-// WithRetention bounds the memory of a streamer that runs for months. New panics if d is
-// negative. Without it,
-// and for 0, every event is kept, and every name that is not forgotten by
-// [StreamConstructor.Forget].
+// WithRetention bounds the memory of a streamer that runs for months. Without it,
+// and for 0, every event is kept, and every consumer that is not forgotten by
+// [StreamConstructor.Forget]. New and NewConnector panic if d is negative.
 //
-//   - A name is remembered while a receiver of it is open, and for d after the last
-//     one was closed.
-//   - An event is kept until it is older than d and every remembered name of its
-//     topic has acked it.
-//   - A new name starts at the oldest event that is not older than d, even if older
-//     ones are still kept for others.
+//   - A consumer is remembered while a receiver of it is open, and for d after the
+//     last one was closed.
+//   - An event is kept until it is older than d and every remembered consumer of its
+//     topic has acknowledged it.
+//   - A new consumer starts at the oldest event that is not older than d, even if
+//     older ones are still kept for others.
 //
 // So a step that fails, closes its receiver and opens it again within d finds its
 // event, however old.
 //
-// Warning: a name that stays away for longer than d loses its place, and events that
-// only it had not acked are lost. And a name that is open and never acks keeps every
-// later event of its topic: watch [ReceiverStats]. For luno/workflow that is the
-// consumer of paused records, which holds each event of …-run-state-change for an
-// hour.
+// Warning: a consumer with no open receiver for longer than d loses its position, and
+// any events that only it had not acknowledged. And a consumer whose receiver is open
+// and never acks keeps every later event of its topic: watch [ReceiverStats]. For
+// luno/workflow that is the consumer of paused records, which holds each event of
+// …-run-state-change for an hour.
 //
-// No goroutine and no timer drops anything. NewSender, NewReceiver, Send, Ack, Close
+// There is no cleanup goroutine and no timer. NewSender, NewReceiver, Send, Ack, Close
 // and Forget, and a connector's Make and Append, each drop a bounded amount, of any
 // topic; [StreamConstructor.Stats] drops all that has expired; Recv drops nothing. A
 // streamer that is not used keeps what it has. Age is by the streamer's clock, and
-// never goes back within a topic: if the clock is set back, events and closed names
-// expire only once it has caught up. The default clock is monotonic.
+// never goes back within a topic: if the clock is set back, events and closed
+// consumers expire only once it has caught up. The default clock is monotonic.
 func WithRetention(d time.Duration) Option {
 	return func(o *options) { o.retention = d }
 }
@@ -85,16 +84,44 @@ type ReceiverOptions struct {
 	PollFrequency time.Duration
 	// StreamFromLatest is set by [StreamFromLatest].
 	StreamFromLatest bool
+	// StreamFromLast is set by [StreamFromLast]; 0 if that was not given.
+	StreamFromLast time.Duration
+	// Ephemeral is set by [Ephemeral].
+	Ephemeral bool
+
+	err error // of an option that was given an invalid value
 }
 
 // ReceiverOption configures one receiver, in NewReceiver.
 type ReceiverOption func(*ReceiverOptions)
 
 // StreamFromLatest starts a new cursor past the newest event: the receiver gets
-// what is sent after NewReceiver has returned, and nothing older. If (topic, name)
+// what is sent after NewReceiver has returned, and nothing older. If the consumer
 // has a cursor already, it resumes there and skips nothing.
 func StreamFromLatest() ReceiverOption {
 	return func(o *ReceiverOptions) { o.StreamFromLatest = true }
+}
+
+// StreamFromLast starts a new cursor at the oldest event kept that is not older than
+// d, by the streamer's own clock. If the consumer has a cursor already, it resumes
+// there and skips nothing. Together with [StreamFromLatest], which starts later,
+// that wins. NewReceiver refuses a d that is not positive.
+func StreamFromLast(d time.Duration) ReceiverOption {
+	return func(o *ReceiverOptions) {
+		o.StreamFromLast = d
+		if d <= 0 {
+			o.err = fmt.Errorf("StreamFromLast(%v): the duration must be positive", d)
+		}
+	}
+}
+
+// Ephemeral gives the receiver a cursor of its own, which no other receiver shares,
+// also none of its name. That cursor keeps events from being dropped as any other
+// does, and Stats shows it under the receiver's name. It is never stored: it is
+// forgotten when the receiver closes, or with the process. An Ack after Close
+// changes nothing.
+func Ephemeral() ReceiverOption {
+	return func(o *ReceiverOptions) { o.Ephemeral = true }
 }
 
 // WithReceiverPollFrequency does nothing. It is there so that call sites written
@@ -104,8 +131,8 @@ func WithReceiverPollFrequency(d time.Duration) ReceiverOption {
 }
 
 // ResolveReceiverOptions returns what opts set together. It fails for an option
-// that is nil, with an error that says which. It is for implementations of
-// [EventStreamer].
+// that is nil or was given an invalid value, with an error that says which. It is
+// for implementations of [EventStreamer].
 func ResolveReceiverOptions(opts ...ReceiverOption) (ReceiverOptions, error) {
 	var o ReceiverOptions
 	for i, opt := range opts {
@@ -113,6 +140,9 @@ func ResolveReceiverOptions(opts ...ReceiverOption) (ReceiverOptions, error) {
 			return ReceiverOptions{}, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
 		}
 		opt(&o)
+		if o.err != nil {
+			return ReceiverOptions{}, fmt.Errorf("option %d of %d: %w", i+1, len(opts), o.err)
+		}
 	}
 	return o, nil
 }

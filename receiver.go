@@ -84,7 +84,7 @@ func (r *receiver) park(ctx context.Context) {
 
 func (r *receiver) ack(position int64) error {
 	now := r.streamer.lock()
-	defer r.streamer.unlock(now)
+	defer r.streamer.sweepAndUnlock(now)
 	r.cursor.ack(position)
 	return nil
 }
@@ -92,7 +92,7 @@ func (r *receiver) ack(position int64) error {
 // Close implements [EventReceiver].
 func (r *receiver) Close() error {
 	now := r.streamer.lock()
-	defer r.streamer.unlock(now)
+	defer r.streamer.sweepAndUnlock(now)
 	if !r.closed {
 		r.closed = true
 		t := r.cursor.topic
@@ -106,5 +106,5 @@ func (r *receiver) Close() error {
 }
 
 func (r *receiver) errClosed() error {
-	return fmt.Errorf("%w: the receiver of topic %q and name %q", ErrClosed, r.cursor.topic.name, r.cursor.name)
+	return fmt.Errorf("%w: the receiver of topic %q and name %q", ErrClosed, r.cursor.topic.name, r.cursor.key.name)
 }

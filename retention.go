@@ -10,11 +10,11 @@ import (
 const sweepLimit = 64
 
 // retention drops what is too old. It has no goroutine and no timer: the calls
-// that take mu by lock each sweep a bounded amount. Times count from the
+// that lock mu by lock each sweep a bounded amount. Times count from the
 // streamer's epoch.
 type retention struct {
 	period time.Duration // 0 means keep forever; it never changes
-	queue  queue
+	heap   expiryHeap
 }
 
 // past reports whether something of that time is older than the period.
@@ -22,69 +22,73 @@ func (r *retention) past(since, now time.Duration) bool {
 	return r.period > 0 && now-since > r.period
 }
 
-// add queues t to expire a period after since. If it is queued already, that
+// schedule has e expire a period after since. If it is scheduled already, that
 // changes its time.
-func (r *retention) add(t *ticket, since time.Duration) {
+func (r *retention) schedule(e *expiry, since time.Duration) {
 	switch {
 	case r.period == 0:
-	case t.place == 0:
-		t.since = since
-		heap.Push(&r.queue, t)
-	case t.since != since:
-		t.since = since
-		heap.Fix(&r.queue, t.place-1)
+	case e.place == 0:
+		e.since = since
+		heap.Push(&r.heap, e)
+	case e.since != since:
+		e.since = since
+		heap.Fix(&r.heap, e.place-1)
 	}
 }
 
-// remove takes t out of the queue if it is there.
-func (r *retention) remove(t *ticket) {
-	if t.place > 0 {
-		heap.Remove(&r.queue, t.place-1)
+// cancel has e expire no more, if it is scheduled.
+func (r *retention) cancel(e *expiry) {
+	if e.place > 0 {
+		heap.Remove(&r.heap, e.place-1)
 	}
 }
 
-// sweep drops what has expired, the oldest first, up to the limit. It reports
-// whether there is more.
-func (r *retention) sweep(now time.Duration) (more bool) {
-	for range sweepLimit {
-		if r.queue.Len() == 0 || !r.past(r.queue.at(0).since, now) {
+// sweep drops what has expired, the oldest first, up to limit. It reports whether
+// there may be more.
+func (r *retention) sweep(now time.Duration, limit int) (more bool) {
+	for range limit {
+		if r.heap.Len() == 0 || !r.past(r.heap.at(0).since, now) {
 			return false
 		}
-		r.queue.at(0).of.expire()
+		r.heap.at(0).of.expire()
 	}
 	return true
 }
 
-// ticket is the place in the queue of something that age may drop: the oldest
-// event of a topic, or a cursor without a receiver.
-type ticket struct {
-	of    interface{ expire() } // expire removes or changes the ticket
+// expiry is when something expires that age may drop: the oldest event of a topic,
+// or a cursor without a receiver.
+type expiry struct {
+	of    expirer
 	since time.Duration
-	place int // in the queue, counted from 1; 0 while out of it
+	place int // in the heap, counted from 1; 0 while out of it
 }
 
-// queue is a heap, the oldest first: what is queued last need not be the youngest.
-type queue struct{ tickets segments[*ticket] }
+// expirer is a topic or a cursor: its expire cancels or reschedules its expiry.
+type expirer interface{ expire() }
 
-func (q *queue) at(i int) *ticket   { return *q.tickets.at(int64(i)) }
-func (q *queue) Len() int           { return q.tickets.len() }
-func (q *queue) Less(i, j int) bool { return q.at(i).since < q.at(j).since }
+// expiryHeap is a heap, the oldest first: what is scheduled last need not be the
+// youngest.
+type expiryHeap struct{ expiries segments[*expiry] }
 
-func (q *queue) Swap(i, j int) {
-	a, b := q.tickets.at(int64(i)), q.tickets.at(int64(j))
+func (h *expiryHeap) at(i int) *expiry   { return *h.expiries.at(int64(i)) }
+func (h *expiryHeap) Len() int           { return h.expiries.len() }
+func (h *expiryHeap) Less(i, j int) bool { return h.at(i).since < h.at(j).since }
+
+func (h *expiryHeap) Swap(i, j int) {
+	a, b := h.expiries.at(int64(i)), h.expiries.at(int64(j))
 	*a, *b = *b, *a
 	(*a).place, (*b).place = i+1, j+1
 }
 
-func (q *queue) Push(x any) {
-	t := x.(*ticket)
-	q.tickets.push(t)
-	t.place = q.Len()
+func (h *expiryHeap) Push(x any) {
+	e := x.(*expiry)
+	h.expiries.push(e)
+	e.place = h.Len()
 }
 
-func (q *queue) Pop() any {
-	t := q.at(q.Len() - 1)
-	q.tickets.dropLast()
-	t.place = 0
-	return t
+func (h *expiryHeap) Pop() any {
+	e := h.at(h.Len() - 1)
+	h.expiries.dropLast()
+	e.place = 0
+	return e
 }

@@ -37,7 +37,7 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 		t = streamer.topic(topic)
 	}
 	t.append(streamer.nextID(), createdAt, now, payload)
-	streamer.unlock(now)
+	streamer.sweepAndUnlock(now)
 	// Broadcast after unlocking, so that a woken receiver does not block on mu.
 	t.changed.Broadcast()
 	return nil
@@ -58,7 +58,7 @@ func (s *sender) closedLocked() error {
 func (s *sender) Close() error {
 	streamer := s.topic.streamer
 	now := streamer.lock()
-	defer streamer.unlock(now)
+	defer streamer.sweepAndUnlock(now)
 	if !s.closed {
 		s.closed = true
 		s.topic.leave()

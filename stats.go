@@ -20,9 +20,12 @@ type TopicStats struct {
 	Sent            int64 // events sent to the topic since it was made
 }
 
-// ReceiverStats is one (topic, name) of a [Stats], with or without an open receiver.
+// ReceiverStats is one consumer of a [Stats], with or without an open receiver. An
+// ephemeral receiver is a consumer by itself, so that there may be several of one
+// topic and name.
 type ReceiverStats struct {
 	Topic, Name string
+	Ephemeral   bool
 	Open        int   // receivers that were not closed, each by its own Close
 	Parked      int   // calls of Recv that wait
 	Lag         int64 // events kept and not acked
@@ -33,9 +36,9 @@ type ReceiverStats struct {
 	// CreatedAt that it was given.
 	OldestUnacked time.Time
 	// Deliveries is how often Recv has returned that event, over all receivers of the
-	// name; an ack sets it to 0. A step that fails again and again shows here.
+	// consumer; an ack sets it to 0. A step that fails again and again shows here.
 	Deliveries int64
-	Acked      int64 // events acked since the name was made
+	Acked      int64 // events acked since the consumer was made
 }
 
 // Stats first drops all that has expired (see [WithRetention]), in steps that let
@@ -46,7 +49,7 @@ type ReceiverStats struct {
 func (s *StreamConstructor) Stats() Stats {
 	for more := true; more; {
 		now := s.lock()
-		more = s.retention.sweep(now)
+		more = s.retention.sweep(now, sweepLimit)
 		s.mu.Unlock()
 	}
 	stats := s.snapshot()
@@ -92,7 +95,8 @@ func (t *topic) stats() TopicStats {
 func (c *cursor) stats() ReceiverStats {
 	stats := ReceiverStats{
 		Topic:      c.topic.name,
-		Name:       c.name,
+		Name:       c.key.name,
+		Ephemeral:  c.key.ephemeral != nil,
 		Open:       c.receivers,
 		Parked:     c.parked,
 		Lag:        c.lag(),

@@ -6,9 +6,7 @@ import (
 	"time"
 )
 
-// topic is one topic: its events, and the cursors on them. Each method that may
-// leave it unused, or that changes its oldest event or who holds it, ends with
-// settle.
+// topic is one topic: its events, and the cursors on them.
 type topic struct {
 	streamer *StreamConstructor
 	name     string
@@ -18,9 +16,9 @@ type topic struct {
 	changed sync.Cond
 
 	log     log
-	cursors registry[*cursor]
+	cursors registry[cursorKey, *cursor]
 	users   int    // open senders and receivers
-	expiry  ticket // of the oldest event, queued while only its age keeps it
+	expiry  expiry // of the oldest event, scheduled while only its age keeps it
 }
 
 func newTopic(s *StreamConstructor, name string) *topic {
@@ -34,7 +32,7 @@ func newTopic(s *StreamConstructor, name string) *topic {
 // append adds an event. The caller broadcasts changed.
 func (t *topic) append(id int64, createdAt time.Time, added time.Duration, payload []byte) {
 	t.log.append(id, createdAt, added, payload)
-	t.settle()
+	t.reschedule()
 }
 
 func (t *topic) newSender() *sender {
@@ -42,63 +40,90 @@ func (t *topic) newSender() *sender {
 	return &sender{topic: t}
 }
 
-func (t *topic) newReceiver(name string, latest bool, now time.Duration) *receiver {
-	t.users++ // before a cursor expires, which may be all that keeps the topic
-	c := t.cursors.get(name)
-	if c != nil && c.receivers == 0 && t.streamer.retention.past(c.expiry.since, now) {
-		c.expire()
-		c = nil
+func (t *topic) newReceiver(name string, o ReceiverOptions, now time.Duration) *receiver {
+	t.users++ // an expired cursor may be all that keeps the topic
+	var c *cursor
+	if !o.Ephemeral {
+		c = t.cursor(name, now)
 	}
 	if c == nil {
-		c = t.newCursor(name, t.start(latest, now))
+		c = t.newCursor(name, t.start(o, now), o.Ephemeral)
 	}
+	t.users--
+	return t.open(c)
+}
+
+// open returns a receiver at c.
+func (t *topic) open(c *cursor) *receiver {
+	t.users++
 	c.open()
 	return &receiver{streamer: t.streamer, cursor: c}
 }
 
-// start returns the position at which a new name starts.
-func (t *topic) start(latest bool, now time.Duration) int64 {
-	if latest {
-		return t.log.end()
+// cursor returns the cursor that receivers of name share, or nil if there is none.
+// One that has expired and was not swept yet is forgotten first.
+func (t *topic) cursor(name string, now time.Duration) *cursor {
+	c := t.cursors.get(cursorKey{name: name})
+	if c != nil && c.receivers == 0 && t.streamer.retention.past(c.expiry.since, now) {
+		c.forget()
+		return nil
 	}
-	// An event past the period is there for the names that have not acked it, and
-	// not for new ones: names that come, take nothing and go would hold it forever.
-	return t.log.search(func(s *slot) bool { return !t.streamer.retention.past(s.added, now) })
+	return c
 }
 
-func (t *topic) newCursor(name string, position int64) *cursor {
+// start returns the position at which a new cursor starts.
+func (t *topic) start(o ReceiverOptions, now time.Duration) int64 {
+	if o.StreamFromLatest {
+		return t.log.end()
+	}
+	// An event past the period is there for the consumers that have not acked it, and
+	// not for new ones: if these came and went, they would hold it forever.
+	return t.log.search(func(s *slot) bool {
+		return !t.streamer.retention.past(s.added, now) && (o.StreamFromLast == 0 || now-s.added <= o.StreamFromLast)
+	})
+}
+
+func (t *topic) newCursor(name string, position int64, ephemeral bool) *cursor {
 	// Clone: name may be a substring that would pin a larger string.
-	c := &cursor{topic: t, name: strings.Clone(name), next: position}
+	c := &cursor{topic: t, key: cursorKey{name: strings.Clone(name)}, next: position}
+	if ephemeral {
+		c.key.ephemeral = c
+	}
 	c.expiry.of = c
 	t.log.hold(position)
-	t.cursors.put(c.name, c)
+	t.cursors.put(c.key, c)
 	t.streamer.cursors++
-	t.settle()
+	t.reschedule()
 	return c
 }
 
 // leave ends the use by one sender or receiver.
 func (t *topic) leave() {
 	t.users--
-	t.settle()
+	t.forgetIfUnused()
 }
 
-// settle queues the oldest event for expiry if no cursor holds it, and forgets
-// the topic if nothing refers to it.
-func (t *topic) settle() {
-	empty := t.log.kept() == 0
-	if !empty && t.log.oldest().holders == 0 {
-		t.streamer.retention.add(&t.expiry, t.log.oldest().added)
+// reschedule has the oldest event expire by its age if no cursor holds it. Call it
+// after any change to which event is the oldest or who holds it.
+func (t *topic) reschedule() {
+	if t.log.kept() > 0 && t.log.oldest().holders == 0 {
+		t.streamer.retention.schedule(&t.expiry, t.log.oldest().added)
 	} else {
-		t.streamer.retention.remove(&t.expiry)
+		t.streamer.retention.cancel(&t.expiry)
 	}
-	if empty && t.cursors.len == 0 && t.users == 0 {
+}
+
+// forgetIfUnused removes the topic from the streamer if nothing refers to it. Call
+// it after a user, a cursor or an event has gone.
+func (t *topic) forgetIfUnused() {
+	if t.users == 0 && t.cursors.len == 0 && t.log.kept() == 0 {
 		t.streamer.topics.delete(t.name)
 	}
 }
 
-// expire drops the oldest event.
+// expire drops the oldest event. It implements [expirer].
 func (t *topic) expire() {
 	t.log.dropOldest()
-	t.settle()
+	t.reschedule()
+	t.forgetIfUnused()
 }

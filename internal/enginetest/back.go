@@ -8,9 +8,10 @@ import (
 )
 
 // Through returns s as it is seen through As by an engine, brought back to this
-// module's types. It has a Close where s has one.
+// module's types. Receivers with an option that the engine does not have come from s.
+// It has a Close where s has one.
 func Through(s memstreamer.EventStreamer) memstreamer.EventStreamer {
-	view := Back(memstreamer.As[EventStreamer](s))
+	view := through{Back(memstreamer.As[EventStreamer](s)), s}
 	if closer, ok := s.(io.Closer); ok {
 		return struct {
 			memstreamer.EventStreamer
@@ -18,6 +19,19 @@ func Through(s memstreamer.EventStreamer) memstreamer.EventStreamer {
 		}{view, closer}
 	}
 	return view
+}
+
+type through struct {
+	memstreamer.EventStreamer
+	direct memstreamer.EventStreamer
+}
+
+func (s through) NewReceiver(ctx context.Context, topic string, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	o, err := memstreamer.ResolveReceiverOptions(opts...)
+	if err == nil && (o.StreamFromLast > 0 || o.Ephemeral) {
+		return s.direct.NewReceiver(ctx, topic, name, opts...)
+	}
+	return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
 }
 
 // Back returns an engine's streamer in this module's types: the reverse of As.
@@ -45,9 +59,9 @@ func (s streamer) NewReceiver(ctx context.Context, topic string, name string, op
 			continue
 		}
 		converted[i] = func(o *ReceiverOptions) {
-			own := memstreamer.ReceiverOptions(*o)
+			own := memstreamer.ReceiverOptions{PollFrequency: o.PollFrequency, StreamFromLatest: o.StreamFromLatest}
 			opt(&own)
-			*o = ReceiverOptions(own)
+			o.PollFrequency, o.StreamFromLatest = own.PollFrequency, own.StreamFromLatest
 		}
 	}
 	engine, err := s.engine.NewReceiver(ctx, topic, name, converted...)

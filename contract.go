@@ -37,17 +37,16 @@ type Event struct {
 	CreatedAt time.Time
 }
 
-// Ack commits the event it came with: the cursor of its (topic, name) moves
-// past that event, and no receiver of that name gets it again. It may be called
-// from any goroutine, any number of times, after Recv's context is done, and
-// after its receiver or streamer is closed. It never moves a cursor back, so a
-// late Ack of an older event changes nothing. An implementation in memory always
-// returns nil.
+// Ack commits the event it came with: the consumer's position moves past that event,
+// and no receiver of that consumer gets it again. It may be called from any
+// goroutine, any number of times, after Recv's context is done, and after its
+// receiver or streamer is closed. It never moves a position back, so a late Ack of an
+// older event changes nothing. An implementation in memory always returns nil.
 type Ack func() error
 
 // EventStreamer makes the senders and receivers of one log of events. The
 // contract, written down at the methods of these three interfaces, is that of
-// the interface of the same name in luno/workflow v0.2.6 to v0.4.0, made
+// the interface of the same name in luno/workflow v0.2.6 to v0.5.0, made
 // precise where that is silent. All methods are safe for concurrent use.
 type EventStreamer interface {
 	// NewSender returns a sender for topic. It fails with ctx's error when ctx
@@ -55,17 +54,17 @@ type EventStreamer interface {
 	// that says so when topic is empty.
 	NewSender(ctx context.Context, topic string) (EventSender, error)
 
-	// NewReceiver returns a receiver that reads topic at the cursor of
-	// (topic, name). The same name on two topics is two cursors. A cursor
-	// outlives its receivers: the next one of that topic and name resumes
-	// there, and receivers of one name that are open together share it. A
-	// cursor that does not exist yet is made at the oldest event kept (with
-	// [WithRetention], the oldest that is not past the period), or past the
-	// newest with [StreamFromLatest].
+	// NewReceiver returns a receiver of the consumer (topic, name), which reads topic
+	// at that consumer's position. The same name on two topics is two consumers. A
+	// position outlives its receivers: the next receiver of the consumer resumes
+	// there, and receivers that are open together share it. A new consumer starts at
+	// the oldest event kept (with [WithRetention], the oldest that is not past the
+	// period), or later with [StreamFromLast] or [StreamFromLatest]. A receiver that
+	// is [Ephemeral] is a consumer by itself, and is forgotten when it is closed.
 	//
 	// It fails with ctx's error when ctx is done, with ErrClosed after the
-	// streamer was closed, and with an error that says which when topic, name
-	// or an option is empty or nil.
+	// streamer was closed, and with an error that says which when topic or name is
+	// empty, or an option is nil or invalid.
 	NewReceiver(ctx context.Context, topic string, name string, opts ...ReceiverOption) (EventReceiver, error)
 }
 
@@ -89,9 +88,9 @@ type EventSender interface {
 // EventReceiver reads the events of one topic in the order of their IDs, each
 // at least once. Its methods are safe for concurrent use.
 type EventReceiver interface {
-	// Recv returns the oldest event of its topic that its name has not acked,
+	// Recv returns the oldest event of its topic that its consumer has not acked,
 	// and the Ack that commits it, parked until there is one. Until that Ack
-	// is called, Recv of every receiver of the name returns the same event.
+	// is called, Recv of every receiver of the consumer returns the same event.
 	//
 	// It fails with ctx's error when ctx is done, even with events waiting, and
 	// otherwise with ErrClosed after the receiver or its streamer was closed;
@@ -99,6 +98,7 @@ type EventReceiver interface {
 	Recv(ctx context.Context) (*Event, Ack, error)
 
 	// Close ends the receiver's use and wakes its parked calls of Recv with
-	// ErrClosed; its cursor stays. It may be called again, and always returns nil.
+	// ErrClosed; its consumer's position stays, unless it is [Ephemeral]. It may be
+	// called again. In memory it always returns nil.
 	Close() error
 }
