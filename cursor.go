@@ -10,6 +10,7 @@ import (
 type cursor struct {
 	topic *topic
 	key   cursorKey
+	life  int64 // see Consumer.Life; 0 without a Journal
 
 	next       int64         // position of the oldest event not acked
 	deliveries int64         // how often Recv has returned that event
@@ -56,15 +57,19 @@ func (c *cursor) lag() int64 { return c.topic.log.end() - c.next }
 // ack commits the event at position. It changes nothing if that event was acked
 // before or the cursor is forgotten.
 func (c *cursor) ack(position int64) {
-	if position != c.next || c.forgotten {
-		return
+	if position == c.next && !c.forgotten {
+		c.advance(position + 1)
 	}
+}
+
+// advance commits the events before position, of which there is one at least.
+func (c *cursor) advance(position int64) {
 	l := &c.topic.log
-	c.ackedID = l.at(position).id
-	c.acked++
+	c.acked += position - c.next
+	c.ackedID = l.at(position - 1).id
 	c.deliveries = 0
 	l.release(c.next)
-	c.next = position + 1
+	c.next = position
 	l.hold(c.next)
 	c.topic.reschedule()
 }
@@ -80,6 +85,9 @@ func (c *cursor) forget() {
 	t.streamer.cursors--
 	t.reschedule()
 	t.forgetIfUnused()
+	if t.streamer.dropped != nil && c.key.ephemeral == nil {
+		t.streamer.dropped.consumers.push(c.consumer())
+	}
 }
 
 // expire implements [expirer].

@@ -1,95 +1,196 @@
 package memstreamer
 
 import (
+	"fmt"
 	"iter"
-
-	"github.com/memstreamer/memstreamer/internal/journal"
 )
 
-func init() {
-	journal.Of = func(streamer any) journal.Log { return journaled{streamer.(*StreamConstructor)} }
+// Journal is a door for those who write a durable streamer on a
+// [StreamConstructor]: a streamer whose events and positions are written elsewhere
+// first, to a file say, and then done here, so that its receivers park in memory.
+// Nobody else needs it. Its methods are safe for concurrent use. They also work on a
+// streamer that was closed: what was committed has happened. Methods are added to it
+// in later releases, and none is changed.
+//
+// Whoever keeps the journal gives the events their IDs, and each consumer its life.
+// It must be alone in sending and acking: events sent by a sender of the streamer,
+// and acks from one of its receivers, are not in the journal.
+type Journal struct{ streamer *StreamConstructor }
+
+// Consumer is a consumer as a journal keeps it.
+type Consumer struct {
+	Topic, Name string
+
+	// Life tells one making of a consumer from the next: a consumer that is forgotten
+	// and opened again has another. It is greater than 0, and never used again, also
+	// not after a restart.
+	Life int64
+
+	After   int64 // events of a greater ID are not acked
+	AckedID int64 // of the newest event acked; 0 if there is none
 }
 
-// journaled is a streamer that follows a journal, which gives the IDs.
-type journaled struct{ *StreamConstructor }
+// dropped is what a journal has yet to be told.
+type dropped struct {
+	events    segments[int64]
+	consumers segments[Consumer]
+}
 
-// Load implements [journal.Log].
-func (j journaled) Load(events iter.Seq[journal.Event], cursors []journal.Saved, lastID int64) {
-	var payload []byte
-	for e := range events {
-		payload = packJournaled(payload[:0], e)
-		j.mu.Lock()
-		j.append(e, payload)
-		j.mu.Unlock()
+// Journal returns the Journal of s. From then on, s remembers what it drops until
+// [Journal.Sweep] returns it.
+func (s *StreamConstructor) Journal() Journal {
+	s.mustBeMade()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dropped == nil {
+		s.dropped = new(dropped)
 	}
-	now := j.lock()
-	defer j.sweepAndUnlock(now)
-	j.lastID = max(j.lastID, lastID)
-	for _, saved := range cursors {
-		t := j.topic(saved.Topic)
-		c := t.newCursor(saved.Name, t.log.search(func(s *slot) bool { return s.id > saved.After }), false)
-		c.ackedID = saved.AckedID
-		j.retention.schedule(&c.expiry, now)
+	return Journal{s}
+}
+
+// Load adds what the journal has kept to a streamer that nothing has used yet: the
+// events with their topics, by rising ID, and then the consumers, which count as
+// closed from now on. An event is read before the next is asked for, and not kept.
+// Nothing is dropped for its age before the consumers are there. Later IDs must be
+// greater than lastID and than that of the last event.
+func (j Journal) Load(events iter.Seq2[string, *Event], consumers []Consumer, lastID int64) {
+	j.Append(events)
+	now := j.streamer.lock()
+	defer j.streamer.sweepAndUnlock(now)
+	j.streamer.lastID = max(j.streamer.lastID, lastID)
+	for _, c := range consumers {
+		j.streamer.retention.schedule(&j.add(c).expiry, now)
 	}
 }
 
-// Append implements [journal.Log].
-func (j journaled) Append(events []journal.Event) {
+// Append adds events with their topics, whose IDs rise, and wakes the receivers of
+// those topics. An event is read before the next is asked for, and not kept. Its age
+// counts from its CreatedAt, by the monotonic reading if that has one. Append reads
+// no clock, and cannot fail.
+func (j Journal) Append(events iter.Seq2[string, *Event]) {
+	s := j.streamer
 	var payload []byte
-	changed := make(map[*topic]bool, 1)
-	for _, e := range events {
-		payload = packJournaled(payload[:0], e)
-		now := j.lock()
-		changed[j.append(e, payload)] = true
-		j.sweepAndUnlock(now)
-	}
-	for t := range changed {
+	for topic, e := range events {
+		payload = packEvent(payload[:0], e.ForeignID, e.Type, e.Headers)
+		s.mu.Lock()
+		t := s.topic(topic)
+		s.lastID = e.ID
+		t.append(e.ID, e.CreatedAt, s.age(e.CreatedAt), payload)
+		s.mu.Unlock()
 		t.changed.Broadcast()
 	}
 }
 
-// append needs mu held.
-func (j journaled) append(e journal.Event, payload []byte) *topic {
-	t := j.topic(e.Topic)
-	j.lastID = e.ID
-	t.append(e.ID, e.CreatedAt, j.age(e.CreatedAt), payload)
-	return t
-}
-
-// packJournaled packs as packEvent does.
-func packJournaled(b []byte, e journal.Event) []byte {
-	b = appendPrefix(b, e.ForeignID, e.Type)
-	b = appendHeaderCount(b, len(e.Headers), e.Headers == nil)
-	for _, h := range e.Headers {
-		b = appendHeader(b, h.Name, h.Value)
-	}
-	return b
-}
-
-// Cursor implements [journal.Log].
-func (j journaled) Cursor(topic, name string) journal.Cursor {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if c := j.consumer(topic, name); c != nil {
-		return journaledCursor{c}
-	}
-	return nil
-}
-
-// journaledCursors of the same cursor are equal (==).
-type journaledCursor struct{ *cursor }
-
-// Position implements [journal.Cursor].
-func (c journaledCursor) Position() (journal.Position, bool) {
-	s := c.topic.streamer
+// Ack moves the position of a consumer past the event of that ID, unless it is
+// there or the consumer is forgotten.
+func (j Journal) Ack(topic, name string, id int64) {
+	s := j.streamer
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.forgotten {
-		return journal.Position{}, false
+	if c := s.consumer(topic, name); c != nil {
+		if position := c.topic.log.after(id); position > c.next {
+			c.advance(position)
+		}
 	}
-	after := s.lastID
-	if c.lag() > 0 {
-		after = c.topic.log.at(c.next).id - 1
+}
+
+// Consumer returns where a consumer is. It reports false if there is none, and then
+// returns where NewReceiver would start it with these options, with a Life of 0.
+func (j Journal) Consumer(topic, name string, o ReceiverOptions) (Consumer, bool) {
+	s := j.streamer
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.topics.get(topic)
+	if t == nil {
+		return Consumer{Topic: topic, Name: name, After: s.lastID}, false
 	}
-	return journal.Position{After: after, AckedID: c.ackedID}, true
+	if c := t.cursor(name, now); c != nil {
+		return c.consumer(), true
+	}
+	return Consumer{Topic: topic, Name: name, After: t.before(t.start(o, now))}, false
+}
+
+// Resume opens a receiver of a consumer, and returns the consumer's life. It returns
+// nil if there is no such consumer, and [ErrClosed] if the streamer is closed.
+func (j Journal) Resume(topic, name string) (EventReceiver, int64, error) {
+	s := j.streamer
+	now := s.lock()
+	defer s.sweepAndUnlock(now)
+	if s.closed {
+		return nil, 0, errStreamerClosed()
+	}
+	if t := s.topics.get(topic); t != nil {
+		if c := t.cursor(name, now); c != nil {
+			return t.open(c), c.life, nil
+		}
+	}
+	return nil, 0, nil
+}
+
+// Open opens a receiver of c, which it makes if c is not there. An earlier life of c
+// is forgotten. It fails, with an error that says so, while a receiver of another life
+// is open. The receiver of a streamer that is closed is closed, too.
+func (j Journal) Open(c Consumer) (EventReceiver, error) {
+	s := j.streamer
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.consumer(c.Topic, c.Name)
+	if own != nil && own.life != c.Life {
+		if own.receivers > 0 {
+			return nil, fmt.Errorf("memstreamer: Open: a receiver of topic %q and name %q is open, of life %d and not %d", c.Topic, c.Name, own.life, c.Life)
+		}
+		own.forget()
+		own = nil
+	}
+	if own == nil {
+		own = j.add(c)
+	}
+	return own.topic.open(own), nil
+}
+
+// Sweep drops what has expired, up to limit of it. It returns what was dropped since
+// the last Sweep, by any call, the oldest first: the IDs of events and the lives of
+// consumers, up to limit of each.
+func (j Journal) Sweep(limit int) (events []int64, consumers []Consumer) {
+	s := j.streamer
+	for left := limit; left > 0; left -= sweepLimit {
+		now := s.lock()
+		more := s.retention.sweep(now, min(left, sweepLimit))
+		s.mu.Unlock()
+		if !more {
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropped.events.shift(limit), s.dropped.consumers.shift(limit)
+}
+
+// The callers of the functions below must hold mu.
+
+// add makes a cursor for c.
+func (j Journal) add(c Consumer) *cursor {
+	t := j.streamer.topic(c.Topic)
+	own := t.newCursor(c.Name, t.log.after(c.After), false)
+	own.life, own.ackedID = c.Life, c.AckedID
+	return own
+}
+
+func (c *cursor) consumer() Consumer {
+	return Consumer{Topic: c.topic.name, Name: c.key.name, Life: c.life, After: c.topic.before(c.next), AckedID: c.ackedID}
+}
+
+// before returns an ID that is less than that of the event at position, whether that
+// is there yet or not, and not less than that of the event before it.
+func (t *topic) before(position int64) int64 {
+	if position == t.log.end() {
+		return t.streamer.lastID
+	}
+	return t.log.at(position).id - 1
+}
+
+// after returns the position of the oldest event of a greater ID than id.
+func (l *log) after(id int64) int64 {
+	return l.search(func(s *slot) bool { return s.id > id })
 }

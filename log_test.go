@@ -120,6 +120,20 @@ func TestShortSegmentsStaySmall(t *testing.T) {
 	require.Equal(t, base, s.base)
 }
 
+func TestSegmentsShift(t *testing.T) {
+	var s segments[int]
+	for i := range 2*segmentSize + 5 {
+		s.push(i)
+	}
+	require.Equal(t, []int{0, 1, 2}, s.shift(3))
+	rest := s.shift(10 * segmentSize)
+	require.Len(t, rest, 2*segmentSize+2)
+	require.Equal(t, 3, rest[0])
+	require.Equal(t, 2*segmentSize+4, rest[len(rest)-1])
+	require.Empty(t, s.shift(1))
+	require.NoError(t, s.check())
+}
+
 // What is put is got, and a chunk goes with the last payload in it.
 func TestArena(t *testing.T) {
 	var a arena

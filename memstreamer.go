@@ -33,6 +33,7 @@ type StreamConstructor struct {
 	topics    registry[string, *topic]
 	cursors   int // of all topics
 	retention retention
+	dropped   *dropped // nil without a Journal
 }
 
 // New returns an empty streamer. It panics for an option that is nil or that was
@@ -72,8 +73,8 @@ func (s *StreamConstructor) lock() (now time.Duration) {
 	return now
 }
 
-// sweepAndUnlock drops at most sweepLimit expired items, then unlocks mu. Only Stats and
-// Append sweep more.
+// sweepAndUnlock drops at most sweepLimit expired items, then unlocks mu. Only Stats,
+// Append and a Journal sweep more.
 func (s *StreamConstructor) sweepAndUnlock(now time.Duration) {
 	s.retention.sweep(now, sweepLimit)
 	s.mu.Unlock()

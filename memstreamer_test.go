@@ -507,6 +507,7 @@ func TestZeroValuesSayWhatToUse(t *testing.T) {
 			func() { _, _ = s.NewReceiver(t.Context(), "orders", "step") },
 			func() { _ = s.Forget(t.Context(), "orders", "step") },
 			func() { s.Stats() },
+			func() { s.Journal() },
 			func() { _ = s.Close() },
 		} {
 			require.PanicsWithValue(t, "memstreamer: a nil or zero StreamConstructor is not usable: make one with New", call)

@@ -68,6 +68,16 @@ func (s *segments[T]) dropFirst() {
 	}
 }
 
+// shift removes the oldest values, up to limit, and returns them.
+func (s *segments[T]) shift(limit int) []T {
+	values := make([]T, min(limit, s.len()))
+	for i := range values {
+		values[i] = *s.at(s.first)
+		s.dropFirst()
+	}
+	return values
+}
+
 // dropLast removes the newest value. An empty segment stays until the one before it
 // is half empty, for a sequence that goes back and forth.
 func (s *segments[T]) dropLast() {

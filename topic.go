@@ -123,6 +123,9 @@ func (t *topic) forgetIfUnused() {
 
 // expire drops the oldest event. It implements [expirer].
 func (t *topic) expire() {
+	if t.streamer.dropped != nil {
+		t.streamer.dropped.events.push(t.log.oldest().id)
+	}
 	t.log.dropOldest()
 	t.reschedule()
 	t.forgetIfUnused()
