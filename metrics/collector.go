@@ -25,23 +25,27 @@ import (
 // have the labels topic and receiver, the receiver's name. Each collection takes
 // one snapshot, so that its figures agree with each other.
 //
+// Several consumers may have one topic and name, since each [memstreamer.Ephemeral]
+// receiver is a consumer by itself. They share one series: its lag, age and
+// deliveries are each the largest of theirs, and open and parked receivers are
+// sums. memstreamer_acked_events_total leaves out ephemeral receivers, because a sum
+// would fall when one is closed; a name that only they have is not in it.
+//
 // memstreamer_events_total is the largest ID that a collection has seen, since
 // IDs count the events of all topics. It goes on when a topic is forgotten. An
 // event that was sent and dropped between two collections is counted as soon as
 // one shows a larger ID.
 //
-// The other counters count from when their topic or name was made, and end with
-// it: one that is forgotten and made anew starts at 0 again. Prometheus takes
+// The other counters count from when their topic or consumer was made, and end
+// with it: one that is forgotten and made anew starts at 0 again. Prometheus takes
 // that for a restart of the program, which rate and increase allow for.
 //
 // Ages are the time from an event's CreatedAt to the collector's clock, see
-// [WithClock]. An age is 0 where nothing waits, where CreatedAt is the zero time,
-// as a [memstreamer.Connector] may be given it, and where it is in the clock's
-// future.
+// [WithClock]. An age is 0 if nothing waits, if CreatedAt is the zero time, as a
+// [memstreamer.Connector] may be given it, and if it is in the clock's future.
 //
 // Bytes of a topic or name that are not UTF-8 are spelled as \xNN. Names that
-// are equal after that share a series: lag, age and deliveries are the larger
-// one, and all else is the sum.
+// are equal after that share a series too; acks are summed.
 //
 // Streamers that share a registry are told apart by labels of the registerer:
 //
@@ -53,7 +57,7 @@ func NewCollector(streamer Streamer, opts ...Option) prometheus.Collector {
 	c := &collector{options: resolve("NewCollector", streamer, opts)}
 	topic, receiver, largest := []string{"topic"}, []string{"topic", "receiver"}, "."
 	if c.options.withoutReceiver {
-		receiver, largest = topic, ", the largest of the topic's names in use."
+		receiver, largest = topic, ", the largest of the topic's consumers in use."
 	}
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
 
@@ -76,11 +80,9 @@ func NewCollector(streamer Streamer, opts ...Option) prometheus.Collector {
 		{prometheus.NewDesc("memstreamer_parked_receivers", "Calls of Recv that wait for an event.", receiver, nil),
 			gauge, func(r receiverSeries) float64 { return float64(r.parked) }},
 	}
-	if !c.options.withoutReceiver {
-		c.ofReceiver = append(c.ofReceiver, metric[receiverSeries]{
-			prometheus.NewDesc("memstreamer_acked_events_total", "Events acked.", receiver, nil),
-			counter, func(r receiverSeries) float64 { return float64(r.acked) }})
-	}
+	c.acked = metric[receiverSeries]{
+		prometheus.NewDesc("memstreamer_acked_events_total", "Events acked, except by ephemeral receivers.", receiver, nil),
+		counter, func(r receiverSeries) float64 { return float64(r.acked) }}
 	return c
 }
 
@@ -89,6 +91,7 @@ type collector struct {
 	events     *prometheus.Desc
 	ofTopic    []metric[topicSeries]
 	ofReceiver []metric[receiverSeries]
+	acked      metric[receiverSeries] // of durable consumers, with a receiver label
 
 	mu     sync.Mutex
 	lastID int64 // the largest seen
@@ -119,6 +122,7 @@ type receiverSeries struct {
 	lag, deliveries, acked int64
 	age                    time.Duration
 	open, parked           int
+	durable                bool // one of its consumers is not ephemeral
 }
 
 // Describe implements [prometheus.Collector].
@@ -129,6 +133,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	for _, m := range c.ofReceiver {
 		ch <- m.desc
+	}
+	if !c.options.withoutReceiver {
+		ch <- c.acked.desc
 	}
 }
 
@@ -148,6 +155,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for _, m := range c.ofReceiver {
 			m.collect(ch, series, labels...)
+		}
+		if series.durable && !c.options.withoutReceiver {
+			c.acked.collect(ch, series, labels...)
 		}
 	}
 }
@@ -187,16 +197,17 @@ func (c *collector) receivers(stats memstreamer.Stats, now time.Time) map[receiv
 	}
 	for _, receiver := range stats.Receivers {
 		key := receiverKey{validUTF8(receiver.Topic), validUTF8(receiver.Name)}
-		inUse := true
 		if c.options.withoutReceiver {
 			key.name = ""
-			inUse = receiver.Open > 0 || receiver.Deliveries > 0
 		}
 		r := receivers[key]
-		r.acked += receiver.Acked
+		if !receiver.Ephemeral {
+			r.durable = true
+			r.acked += receiver.Acked
+		}
 		r.open += receiver.Open
 		r.parked += receiver.Parked
-		if inUse {
+		if inUse(receiver) || !c.options.withoutReceiver {
 			r.lag = max(r.lag, receiver.Lag)
 			r.age = max(r.age, ageOf(receiver, now))
 			r.deliveries = max(r.deliveries, receiver.Deliveries)

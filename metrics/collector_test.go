@@ -99,7 +99,7 @@ func TestCollectorWithoutReceiverLabel(t *testing.T) {
 			{Topic: "orders", Name: "pick", Open: 1, Parked: 1, Lag: 1, OldestUnacked: now.Add(-10 * time.Second), Deliveries: 4, Acked: 8},
 			// So is one that has just opened its receiver.
 			{Topic: "unread", Name: "report", Open: 1, Lag: 7, OldestUnacked: now.Add(-50 * time.Second)},
-			// A name that was used once is not.
+			// A consumer that nobody uses is not.
 			{Topic: "orders", Name: "run 17", Lag: 4, OldestUnacked: now.Add(-40 * time.Second), Acked: 5},
 		},
 	}
@@ -123,7 +123,7 @@ func TestHelp(t *testing.T) {
 		return helps
 	}
 	want := map[string]string{
-		"acked_events_total":     "Events acked.",
+		"acked_events_total":     "Events acked, except by ephemeral receivers.",
 		"deliveries":             "How often Recv has returned the oldest event not acked.",
 		"events_total":           "Events sent, on all topics.",
 		"lag_events":             "Events kept and not acked.",
@@ -136,7 +136,7 @@ func TestHelp(t *testing.T) {
 	require.Equal(t, want, helps())
 	delete(want, "acked_events_total")
 	for _, name := range []string{"deliveries", "lag_events", "oldest_unacked_seconds"} {
-		want[name] = strings.Replace(want[name], ".", ", the largest of the topic's names in use.", 1)
+		want[name] = strings.Replace(want[name], ".", ", the largest of the topic's consumers in use.", 1)
 	}
 	require.Equal(t, want, helps(metrics.WithoutReceiverLabel()))
 }

@@ -22,8 +22,12 @@ type Streamer interface {
 	Stats() memstreamer.Stats
 }
 
-// ageOf returns the age of the oldest event that r has not acked. It is 0 where
-// nothing waits, where the event has no CreatedAt, and where now is before it.
+// inUse reports whether r has an open receiver, or was given an event that it has
+// not acked, as a step that failed and waits to try again.
+func inUse(r memstreamer.ReceiverStats) bool { return r.Open > 0 || r.Deliveries > 0 }
+
+// ageOf returns the age of the oldest event that r has not acked. It is 0 if nothing
+// waits, if the event has no CreatedAt, and if that is in the future.
 func ageOf(r memstreamer.ReceiverStats, now time.Time) time.Duration {
 	if r.OldestUnacked.IsZero() {
 		return 0

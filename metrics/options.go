@@ -25,19 +25,18 @@ func WithClock(c memstreamer.Clock) Option {
 
 // WithoutReceiverLabel drops the receiver label from a collector's metrics. It
 // is for programs whose receiver names are unbounded, such as an engine that
-// opens a fresh one for every run it awaits: Prometheus would keep the series of
-// each name. [NewHandler] has no labels and ignores it.
+// opens a receiver of a new name for every run it awaits: Prometheus would keep the
+// series of each name. [NewHandler] has no labels and ignores it.
 //
 // The receivers of a topic then share one series. Open and parked receivers are
-// summed. Lag, age and deliveries are each the largest among the topic's names
-// in use: a sum would not tell one stuck receiver from many that are a little
-// behind. A name is in use if it has an open receiver, or if an event was
-// delivered to it that it has not acked, as to a step that has failed and is
-// waiting to try again. All other names are behind until they are forgotten,
-// which is no fault where names are used once.
+// summed. Lag, age and deliveries are each the largest among the topic's consumers
+// in use: a sum would not tell one stuck step from many that are a little behind. A
+// consumer is in use if it has an open receiver, or if it was given an event that it
+// has not acked, as a step that has failed and waits to try again. All others fall
+// behind until they are forgotten, which is no fault if their names are used once.
 //
 // memstreamer_acked_events_total is left out: its sum would fall each time a
-// name is forgotten, and Prometheus would take that for a restart.
+// consumer is forgotten, and Prometheus would take that for a restart.
 func WithoutReceiverLabel() Option {
 	return func(o *options) { o.withoutReceiver = true }
 }

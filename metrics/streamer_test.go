@@ -42,6 +42,53 @@ func TestCollectorOfAStreamer(t *testing.T) {
 	)
 }
 
+// Each ephemeral receiver is a row of Stats, and a registry takes one series of a
+// topic and name.
+func TestEphemeralReceivers(t *testing.T) {
+	c := &clock{now}
+	s := memstreamer.New(memstreamer.WithClock(c))
+	sender, err := s.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	for range 3 {
+		require.NoError(t, sender.Send(t.Context(), "order", 1, nil))
+		c.now = c.now.Add(time.Second)
+	}
+	open := func(name string, acks, deliveries int, opts ...memstreamer.ReceiverOption) memstreamer.EventReceiver {
+		receiver, err := s.NewReceiver(t.Context(), "orders", name, opts...)
+		require.NoError(t, err)
+		for i := range acks + deliveries {
+			_, ack, err := receiver.Recv(t.Context())
+			require.NoError(t, err)
+			if i < acks {
+				require.NoError(t, ack())
+			}
+		}
+		return receiver
+	}
+	open("billing", 1, 1)
+	first := open("billing", 3, 0, memstreamer.Ephemeral())
+	open("billing", 0, 4, memstreamer.Ephemeral())
+	open("await", 2, 0, memstreamer.Ephemeral())
+	open("await", 1, 2, memstreamer.Ephemeral())
+
+	require.Len(t, s.Stats().Receivers, 5)
+	registry := register(metrics.NewCollector(s, metrics.WithClock(c)))
+	requireSeries(t, registry,
+		": events_total 3",
+		"topic=orders: retained_events 3, sent_events_total 3",
+		"topic=orders receiver=await: deliveries 2, lag_events 2, oldest_unacked_seconds 2, open_receivers 2, parked_receivers 0",
+		"topic=orders receiver=billing: acked_events_total 1, deliveries 4, lag_events 3, oldest_unacked_seconds 3, open_receivers 3, parked_receivers 0",
+	)
+	requireSeries(t, register(metrics.NewCollector(s, metrics.WithClock(c), metrics.WithoutReceiverLabel())),
+		": events_total 3",
+		"topic=orders: deliveries 4, lag_events 3, oldest_unacked_seconds 3, open_receivers 5, parked_receivers 0, retained_events 3, sent_events_total 3",
+	)
+
+	// Prometheus would take a count that falls for a restart, and add all of it again.
+	require.NoError(t, first.Close())
+	require.Equal(t, []float64{1}, values(t, registry, "memstreamer_acked_events_total"))
+}
+
 // The age of a connector's event counts from the CreatedAt that it came with.
 func TestCollectorOfAConnector(t *testing.T) {
 	connector := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "s-7", CreatedAt: now.Add(-time.Minute)}, {ID: "s-8"}})
