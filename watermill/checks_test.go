@@ -65,9 +65,12 @@ var checks = []check{
 	}},
 	{"OthersTakeOver", othersTakeOver, []fault{{"keeps its turns", "did not come", onTop(keepOpen)}}},
 	{"LanesChange", lanesChange, []fault{{"does not look for what is left", "did not come", bare}}},
-	{"SettlesOnce", settlesOnce, []fault{{"keeps its turns", "did not come", onTop(keepOpen)}}},
-	{"SettlingHoldsNobody", settlingHoldsNobody, []fault{{"ignores the context", "waits on", onTop(deafen)}}},
-	{"LanesExpireWhileSettling", lanesExpireWhileSettling, []fault{
+	{"DrainsItsOwn", drainsItsOwn, []fault{
+		{"counts what others have not acked", "deadline exceeded", beneath(countAll)},
+	}},
+	{"DrainsOnce", drainsOnce, []fault{{"keeps its turns", "did not come", onTop(keepOpen)}}},
+	{"DrainingHoldsNobody", drainingHoldsNobody, []fault{{"ignores the context", "waits on", onTop(deafen)}}},
+	{"LanesExpireWhileDraining", lanesExpireWhileDraining, []fault{
 		{"counts before it receives", "deadline exceeded", beneath(countOnce)},
 	}},
 	{"ContextEndsSubscription", contextEndsSubscription, []fault{

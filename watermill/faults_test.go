@@ -99,6 +99,17 @@ func countOnce(s memstreamer.EventStreamer) memstreamer.EventStreamer {
 	return &counted{s, sync.OnceValue(s.(*counted).stats)}
 }
 
+// countAll has Stats show ephemeral receivers as if they were of their name.
+func countAll(s memstreamer.EventStreamer) memstreamer.EventStreamer {
+	return &counted{s, func() memstreamer.Stats {
+		stats := s.(*memstreamer.StreamConstructor).Stats()
+		for i := range stats.Receivers {
+			stats.Receivers[i].Ephemeral = false
+		}
+		return stats
+	}}
+}
+
 // relay is a PubSub whose subscribers get changed copies, and a Nack of which is
 // passed on as nack does.
 type relay struct {

@@ -20,14 +20,14 @@ import (
 // group has a cursor too.
 type group struct {
 	groupKey
-	direct bool // lanes[0] is the topic itself; set by settle
+	direct bool // lanes[0] is the topic itself; set by drainOldLanes
 	lanes  []*lane
 	dealer *lane
 
 	members int // guarded by groups.mu
 
-	settling *lane // who has its turn may settle
-	settled  bool
+	draining *lane // whoever has its turn may drain the old lanes
+	drained  bool
 }
 
 type groupKey struct {
@@ -49,7 +49,7 @@ func join(ctx context.Context, p *PubSub, topic string) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.settle(ctx, p); err != nil {
+	if err := g.drainOldLanes(ctx, p); err != nil {
 		g.leave()
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func enter(key groupKey, lanes int) (*group, error) {
 	defer groups.mu.Unlock()
 	g := groups.byKey[key]
 	if g == nil {
-		g = &group{groupKey: key, dealer: newLane(), settling: newLane()}
+		g = &group{groupKey: key, dealer: newLane(), draining: newLane()}
 		for range lanes {
 			g.lanes = append(g.lanes, newLane())
 		}
@@ -94,15 +94,15 @@ func (g *group) laneTopics() []string {
 
 func (g *group) laneBase() string { return g.topic + laneMark + g.name }
 
-// settle makes sure that nothing waits in lanes which nobody serves: those from
-// when the group had another number of them. It is done once, by the first
+// drainOldLanes makes sure that nothing waits in lanes which nobody serves: those
+// from when the group had another number of them. It is done once, by the first
 // member, before a message is dealt or delivered.
-func (g *group) settle(ctx context.Context, p *PubSub) error {
-	if !g.settling.take(ctx) {
+func (g *group) drainOldLanes(ctx context.Context, p *PubSub) error {
+	if !g.draining.take(ctx) {
 		return ctx.Err()
 	}
-	defer g.settling.release()
-	if g.settled {
+	defer g.draining.release()
+	if g.drained {
 		return nil
 	}
 	waiting, own := g.waiting(), g.laneTopics()
@@ -110,22 +110,23 @@ func (g *group) settle(ctx context.Context, p *PubSub) error {
 	g.direct = len(g.lanes) == 1 && len(waiting) == 0
 	for _, old := range slices.Sorted(maps.Keys(waiting)) {
 		if !slices.Contains(own, old) {
-			if err := g.move(ctx, p, old); err != nil {
+			if err := g.drain(ctx, p, old); err != nil {
 				return fmt.Errorf("moving the messages that wait in %q: %w", old, err)
 			}
 		}
 	}
-	g.settled = true
+	g.drained = true
 	return nil
 }
 
 // waiting returns how many messages wait in each lane of the group, of whatever
-// number, in which any do. Only a streamer with Stats can tell.
+// number, in which any do. Only a streamer with Stats can tell. An ephemeral receiver
+// of the group's name is not the group's.
 func (g *group) waiting() map[string]int64 {
 	waiting := make(map[string]int64)
 	if source, ok := g.source.(observable); ok {
 		for _, r := range source.Stats().Receivers {
-			if base, ok := laneBase(r.Topic); ok && base == g.laneBase() && r.Name == g.name && r.Lag > 0 {
+			if base, ok := laneBase(r.Topic); ok && base == g.laneBase() && r.Name == g.name && !r.Ephemeral && r.Lag > 0 {
 				waiting[r.Topic] = r.Lag
 			}
 		}
@@ -133,8 +134,8 @@ func (g *group) waiting() map[string]int64 {
 	return waiting
 }
 
-// move deals the messages of an old lane anew, in order.
-func (g *group) move(ctx context.Context, p *PubSub, old string) error {
+// drain deals the messages of an old lane anew, in order.
+func (g *group) drain(ctx context.Context, p *PubSub, old string) error {
 	s := &subscription{config: p.config, logger: p.logger, running: ctx, grace: ctx}
 	defer s.close()
 	senders, err := s.senders(p.streamer, g.laneTopics())
@@ -150,7 +151,7 @@ func (g *group) move(ctx context.Context, p *PubSub, old string) error {
 	// and could not be acked.
 	for lag := g.waiting()[old]; lag > 0; lag = g.waiting()[old] {
 		for range lag {
-			if !s.dealNext(g.settling, c, senders) {
+			if !s.dealNext(g.draining, c, senders) {
 				return cmp.Or(ctx.Err(), memstreamer.ErrClosed)
 			}
 		}

@@ -138,10 +138,35 @@ func (w *world) leaveInLanes() {
 	must(p.Close())
 }
 
-// settlesOnce has the second subscriber of a group come when the lanes of another
+// drainsItsOwn has others read the lanes of another number, under the group's name:
+// two ephemeral receivers, of which one acks nothing and the other all.
+func drainsItsOwn(w *world) {
+	w.leaveInLanes()
+	for _, row := range w.memory.Stats().Receivers {
+		for _, acks := range []int64{0, row.Lag} {
+			r, err := w.memory.NewReceiver(w.ctx, row.Topic, row.Name, memstreamer.Ephemeral())
+			must(err)
+			for range acks {
+				_, ack, err := r.Recv(w.ctx)
+				must(err)
+				must(ack())
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, forever)
+	defer cancel()
+	messages, err := w.pubSub(config{ConsumerGroup: "billing"}).Subscribe(ctx, topic)
+	must(err)
+	for _, uuid := range []string{"a", "b", "c", "d"} {
+		inbox(messages).next(uuid).Ack()
+	}
+	inbox(messages).none()
+}
+
+// drainsOnce has the second subscriber of a group come when the lanes of another
 // number, which the first found full, are empty. It must go on where the first has
 // ended: in a lane.
-func settlesOnce(w *world) {
+func drainsOnce(w *world) {
 	w.leaveInLanes()
 	first := w.pubSub(config{ConsumerGroup: "billing"})
 	in := w.subscribe(first, topic)
@@ -156,9 +181,9 @@ func settlesOnce(w *world) {
 	in.next("e").Ack()
 }
 
-// settlingHoldsNobody has the first subscriber of a group unable to empty the lanes
+// drainingHoldsNobody has the first subscriber of a group unable to drain the lanes
 // of another number, while a second waits for that.
-func settlingHoldsNobody(w *world) {
+func drainingHoldsNobody(w *world) {
 	w.leaveInLanes()
 	w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
 		Send: func(context.Context, *hooked.Sender, hooked.Outgoing) error { return errFlaky },
@@ -188,9 +213,9 @@ func settlingHoldsNobody(w *world) {
 	}
 }
 
-// lanesExpireWhileSettling has what waits in the lanes of another number expire
+// lanesExpireWhileDraining has what waits in the lanes of another number expire
 // after it was counted, and before it is received.
-func lanesExpireWhileSettling(w *world) {
+func lanesExpireWhileDraining(w *world) {
 	w.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
 	w.leaveInLanes()
 	w.beneath = &counted{w.memory, func() memstreamer.Stats {

@@ -106,9 +106,9 @@ func TestAckFailsForGood(t *testing.T) {
 	})
 }
 
-// TestAckFailsForGoodWhileSettling has it fail for a message in a lane of another
+// TestAckFailsForGoodWhileDraining has it fail for a message in a lane of another
 // number, which is dealt twice then. Those behind it must be dealt too.
-func TestAckFailsForGoodWhileSettling(t *testing.T) {
+func TestAckFailsForGoodWhileDraining(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.leaveInLanes()
 		w.beneath = firstAckFails(w.memory)
