@@ -83,7 +83,7 @@ func TestCollector(t *testing.T) {
 		"topic=orders: retained_events 4, sent_events_total 1234567",
 		"topic=orders receiver=billing: acked_events_total 1, deliveries 12, lag_events 3, oldest_unacked_seconds 90.123456, open_receivers 2, parked_receivers 0",
 		"topic=orders receiver=run 17: acked_events_total 0, deliveries 0, lag_events 4, oldest_unacked_seconds 91, open_receivers 0, parked_receivers 0",
-		"topic=orders receiver=shipping: acked_events_total 3, deliveries 1, lag_events 1, oldest_unacked_seconds 5, open_receivers 1, parked_receivers 0",
+		"topic=orders receiver=shipping: deliveries 1, lag_events 1, oldest_unacked_seconds 5, open_receivers 1, parked_receivers 0",
 		"topic=quiet: retained_events 0, sent_events_total 0",
 		"topic=quiet receiver=archive: acked_events_total 0, deliveries 0, lag_events 0, oldest_unacked_seconds 0, open_receivers 1, parked_receivers 0",
 	)

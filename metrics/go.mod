@@ -6,7 +6,6 @@ replace github.com/memstreamer/memstreamer => ../
 
 require (
 	github.com/dustin/go-humanize v1.1.0
-	github.com/elnormous/contenttype v1.0.4
 	github.com/memstreamer/memstreamer v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3

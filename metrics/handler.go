@@ -5,22 +5,18 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
-
-	"github.com/elnormous/contenttype"
 )
 
-// NewHandler returns a handler that shows two tables of a streamer, its
-// receivers and its topics, oldest un-acked event first. It answers GET and HEAD
-// with a page of HTML that refreshes itself every two seconds or, where the
-// Accept header prefers application/json, with JSON:
+// NewHandler returns a handler that shows two tables of a streamer, its consumers
+// and its topics. It answers GET and HEAD with a page of HTML that refreshes itself
+// every two seconds or, with ?json in the URL, with JSON:
 //
 //	{
 //	  "receivers": [
 //	    {
-//	      "topic": "orders", "name": "billing", "open": 1, "parked": 0,
-//	      "lag": 3, "oldest_unacked_seconds": 71.304, "deliveries": 2,
-//	      "acked": 14, "acked_id": 14
+//	      "topic": "orders", "name": "billing", "ephemeral": false,
+//	      "open": 1, "parked": 0, "lag": 3, "oldest_unacked_seconds": 71.304,
+//	      "deliveries": 2, "acked": 14, "acked_id": 14
 //	    }
 //	  ],
 //	  "topics": [
@@ -32,10 +28,12 @@ import (
 //	}
 //
 // The fields are those of [memstreamer.Stats], with ages in place of times: see
-// [NewCollector] for what an age is. A topic has the largest lag and age among
-// its receivers. The page shows the first 200 rows of each table; JSON has them
-// all. With ?open in the URL, names without an open receiver are left out of
-// both tables.
+// [NewCollector] for what an age is. A topic has the largest lag and age among its
+// consumers. Consumers that fail come first: those whose oldest event was delivered
+// again, more often than receivers are open. Then it is the oldest event, in both
+// tables. The page shows the first 200 rows of each; JSON has them all. With ?inuse,
+// consumers are left out that have no open receiver and no event that they were
+// given and have not acked.
 //
 // The page has no script, loads nothing from elsewhere, and forbids both to the
 // browser. Bytes of a name that are not UTF-8 are spelled as \xNN. The handler
@@ -57,47 +55,31 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed: use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
-	openOnly := r.URL.Query().Has("open")
+	query := r.URL.Query()
+	inUseOnly := query.Has("inuse")
 	stats, now := h.options.snapshot()
-	t := newTables(stats, now, openOnly)
+	t := newTables(stats, now, inUseOnly)
 	// Make the whole answer before sending any of it, so that an error can still
 	// set the status.
 	var body bytes.Buffer
-	mediaType := negotiate(r.Header.Values("Accept"))
+	contentType := "text/html; charset=utf-8"
 	var err error
-	if mediaType.EqualsMIME(mediaJSON) {
+	if query.Has("json") {
+		contentType = "application/json"
 		err = json.NewEncoder(&body).Encode(t)
 	} else {
-		err = writePage(&body, t, now, openOnly)
+		err = writePage(&body, t, now, inUseOnly)
 	}
 	if err != nil {
 		http.Error(w, "metrics: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	header := w.Header()
-	header.Set("Content-Type", mediaType.MIME()+"; charset=utf-8")
+	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	header.Add("Vary", "Accept")
 	// An error means that the client is gone.
 	_, _ = body.WriteTo(w)
-}
-
-// The charset matches clients that ask for it by name.
-var (
-	mediaHTML = contenttype.NewMediaType("text/html; charset=utf-8")
-	mediaJSON = contenttype.NewMediaType("application/json; charset=utf-8")
-)
-
-// negotiate returns the media type that the lines of an Accept header prefer. It
-// is HTML if they accept neither or both alike, or make no sense.
-func negotiate(accept []string) contenttype.MediaType {
-	mediaType, _, err := contenttype.GetAcceptableMediaTypeFromHeader(
-		strings.Join(accept, ","), []contenttype.MediaType{mediaHTML, mediaJSON})
-	if err != nil {
-		return mediaHTML
-	}
-	return mediaType
 }

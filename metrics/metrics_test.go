@@ -33,7 +33,8 @@ func (s stopped) Now() time.Time { return time.Time(s) }
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // busy is a streamer with something of everything: a receiver that is parked, a
-// step that fails, a name that nobody has open, and a topic without events.
+// step that fails, a consumer without a receiver, an ephemeral one, and a topic
+// without events.
 var busy = snapshot{
 	Topics: []memstreamer.TopicStats{
 		{Topic: "mail", Retained: 1, FirstID: 1000005, LastID: 1000005, Sent: 6},
@@ -44,7 +45,7 @@ var busy = snapshot{
 		{Topic: "mail", Name: "printer", Open: 1, Parked: 1, Acked: 6, AckedID: 1000005},
 		{Topic: "orders", Name: "billing", Open: 2, Lag: 3, OldestUnacked: now.Add(-90123456 * time.Microsecond), Deliveries: 12, Acked: 1, AckedID: 1},
 		{Topic: "orders", Name: "run 17", Lag: 4, OldestUnacked: now.Add(-91 * time.Second)},
-		{Topic: "orders", Name: "shipping", Open: 1, Lag: 1, OldestUnacked: now.Add(-5 * time.Second), Deliveries: 1, Acked: 3, AckedID: 3},
+		{Topic: "orders", Name: "shipping", Ephemeral: true, Open: 1, Lag: 1, OldestUnacked: now.Add(-5 * time.Second), Deliveries: 1, Acked: 3, AckedID: 3},
 		{Topic: "quiet", Name: "archive", Open: 1},
 	},
 }

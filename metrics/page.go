@@ -14,8 +14,8 @@ import (
 // refresh is how often the page loads itself again.
 const refresh = 2 * time.Second
 
-// maxRows is how many rows of each table the page shows at most. Those that have
-// waited longest come first, and nobody reads more.
+// maxRows is how many rows of each table the page shows at most. The worst come
+// first, and nobody reads more.
 const maxRows = 200
 
 var (
@@ -40,10 +40,10 @@ func sha256Base64(s string) string {
 
 // page is what the template shows.
 type page struct {
-	CSS      template.CSS
-	Refresh  int // seconds
-	Time     time.Time
-	OpenOnly bool
+	CSS       template.CSS
+	Refresh   int // seconds
+	Time      time.Time
+	InUseOnly bool
 
 	Receivers    []receiverRow
 	AllReceivers int64 // also those past maxRows
@@ -59,12 +59,12 @@ func (p page) MoreReceivers() bool { return int64(len(p.Receivers)) < p.AllRecei
 // MoreTopics reports whether there are more than the page shows.
 func (p page) MoreTopics() bool { return int64(len(p.Topics)) < p.AllTopics }
 
-func writePage(w io.Writer, t tables, now time.Time, openOnly bool) error {
+func writePage(w io.Writer, t tables, now time.Time, inUseOnly bool) error {
 	p := page{
 		CSS:          template.CSS(pageCSS),
 		Refresh:      int(refresh.Seconds()),
 		Time:         now.UTC(),
-		OpenOnly:     openOnly,
+		InUseOnly:    inUseOnly,
 		Receivers:    t.Receivers[:min(len(t.Receivers), maxRows)],
 		AllReceivers: int64(len(t.Receivers)),
 		Topics:       t.Topics[:min(len(t.Topics), maxRows)],

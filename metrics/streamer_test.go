@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,10 @@ func TestEphemeralReceivers(t *testing.T) {
 		": events_total 3",
 		"topic=orders: deliveries 4, lag_events 3, oldest_unacked_seconds 3, open_receivers 5, parked_receivers 0, retained_events 3, sent_events_total 3",
 	)
+	page := get(t, s, "/")
+	require.Equal(t, 1, strings.Count(page, "<td>billing <span"))
+	require.Equal(t, 2, strings.Count(page, "<td>billing <i>ephemeral</i> <span"))
+	require.Equal(t, 2, strings.Count(page, "<td>await <i>ephemeral</i> <span"))
 
 	// Prometheus would take a count that falls for a restart, and add all of it again.
 	require.NoError(t, first.Close())

@@ -20,6 +20,7 @@ type tables struct {
 type receiverRow struct {
 	Topic      string `json:"topic"`
 	Name       string `json:"name"`
+	Ephemeral  bool   `json:"ephemeral"`
 	Open       int64  `json:"open"`
 	Parked     int64  `json:"parked"`
 	Lag        int64  `json:"lag"`
@@ -29,7 +30,17 @@ type receiverRow struct {
 	AckedID    int64  `json:"acked_id"`
 }
 
-// topicRow has the largest lag and age among the topic's receivers.
+// Failing reports whether the oldest un-acked event was delivered again: each open
+// receiver of the consumer may have been given it once.
+func (r receiverRow) Failing() bool { return r.Deliveries > max(r.Open, 1) }
+
+// Unserved reports whether events wait, and no receiver is open.
+func (r receiverRow) Unserved() bool { return r.Open == 0 && (r.Failing() || r.Age.Late()) }
+
+// Idle reports whether no receiver is open, and nothing is wrong with that.
+func (r receiverRow) Idle() bool { return r.Open == 0 && !r.Unserved() }
+
+// topicRow has the largest lag and age among the topic's consumers.
 type topicRow struct {
 	Topic    string `json:"topic"`
 	Lag      int64  `json:"max_lag"`
@@ -40,21 +51,22 @@ type topicRow struct {
 	LastID   int64  `json:"last_id"`
 }
 
-// newTables returns the tables of stats at now, oldest un-acked event first.
-// With openOnly, names without an open receiver are left out.
-func newTables(stats memstreamer.Stats, now time.Time, openOnly bool) tables {
+// newTables returns the tables of stats at now, the worst first. With inUseOnly,
+// consumers that are not in use are left out.
+func newTables(stats memstreamer.Stats, now time.Time, inUseOnly bool) tables {
 	t := tables{
 		Receivers: make([]receiverRow, 0, len(stats.Receivers)),
 		Topics:    make([]topicRow, 0, len(stats.Topics)),
 	}
 	worst := make(map[string]topicRow, len(stats.Topics))
 	for _, r := range stats.Receivers {
-		if openOnly && r.Open == 0 {
+		if inUseOnly && !inUse(r) {
 			continue
 		}
 		row := receiverRow{
 			Topic:      validUTF8(r.Topic),
 			Name:       validUTF8(r.Name),
+			Ephemeral:  r.Ephemeral,
 			Open:       int64(r.Open),
 			Parked:     int64(r.Parked),
 			Lag:        r.Lag,
@@ -78,18 +90,45 @@ func newTables(stats memstreamer.Stats, now time.Time, openOnly bool) tables {
 			LastID:   topic.LastID,
 		})
 	}
-	// Stable: rows that are as old and as far behind stay sorted by name.
-	slices.SortStableFunc(t.Receivers, func(a, b receiverRow) int {
-		return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(b.Lag, a.Lag))
-	})
+	slices.SortFunc(t.Receivers, compareReceivers)
+	// Stable: those that are as old and as far behind stay sorted by name.
 	slices.SortStableFunc(t.Topics, func(a, b topicRow) int {
 		return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(b.Lag, a.Lag))
 	})
 	return t
 }
 
+// compareReceivers sorts the worst first, and then by all that tells two ephemeral
+// receivers of one name apart on the page, so that they keep their places.
+func compareReceivers(a, b receiverRow) int {
+	return cmp.Or(
+		trueFirst(a.Failing(), b.Failing()),
+		cmp.Compare(b.Age, a.Age),
+		cmp.Compare(b.Lag, a.Lag),
+		cmp.Compare(a.Topic, b.Topic),
+		cmp.Compare(a.Name, b.Name),
+		trueFirst(!a.Ephemeral, !b.Ephemeral),
+		cmp.Compare(b.Deliveries, a.Deliveries),
+		cmp.Compare(b.Parked, a.Parked),
+		cmp.Compare(b.AckedID, a.AckedID),
+	)
+}
+
+func trueFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
 // age is the age of the oldest un-acked event, and 0 where there is none.
 type age time.Duration
+
+// Late reports whether the event waits for longer than one in transit does.
+func (a age) Late() bool { return a >= age(time.Second) }
 
 // String returns the age to about two figures, rounded down: 4s, 3m20s, 2h5m,
 // 1d4h.

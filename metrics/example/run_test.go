@@ -116,7 +116,7 @@ func TestRun(t *testing.T) {
 	}
 
 	var tables struct{ Receivers []struct{ Name string } }
-	require.NoError(t, json.Unmarshal(get(t, p.page, "application/json"), &tables))
+	require.NoError(t, json.Unmarshal(get(t, p.page+"?json", ""), &tables))
 	var names []string
 	for _, r := range tables.Receivers {
 		names = append(names, r.Name)
