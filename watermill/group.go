@@ -108,7 +108,7 @@ func (g *group) drainOldLanes(ctx context.Context, p *PubSub) error {
 	waiting, own := g.waiting(), g.laneTopics()
 	// A single lane needs no dealing, unless something is left of several.
 	g.direct = len(g.lanes) == 1 && len(waiting) == 0
-	for _, old := range slices.Sorted(maps.Keys(waiting)) {
+	for _, old := range slices.Sorted(maps.Keys(waiting)) { // each run does the same
 		if !slices.Contains(own, old) {
 			if err := g.drain(ctx, p, old); err != nil {
 				return fmt.Errorf("moving the messages that wait in %q: %w", old, err)

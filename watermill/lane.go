@@ -63,8 +63,8 @@ func refuseLane(topic string) error {
 	return nil
 }
 
-// laneOf returns the index of the lane of a key, which is the same in every
-// process.
+// laneOf returns the index of the lane of a key. It is the same in every process and
+// every release: what waits in a lane would otherwise be overtaken.
 func laneOf(key string, lanes int) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 	"weak"
@@ -120,6 +121,167 @@ func TestAckFailsForGoodWhileDraining(t *testing.T) {
 	})
 }
 
+// TestDrainFails has the first subscriber of a group give up, since the streamer fails,
+// before what waits in the lanes of another number was moved. A second, which waits
+// for the first, has to move it.
+func TestDrainFails(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.leaveInLanes()
+		fails, giveUp := w.failToDrain()
+		p := w.pubSub(config{ConsumerGroup: "billing"})
+		var in inbox
+		subscribed := start(func() (err error) {
+			in, err = p.Subscribe(w.ctx, topic)
+			return err
+		})
+		now()
+		giveUp()
+		fails.Store(false)
+		must(<-subscribed)
+		for _, uuid := range []string{"a", "b", "c", "d"} {
+			in.next(uuid).Ack()
+		}
+		in.none()
+	})
+}
+
+// TestFailedDrainLeavesTheGroup has nobody else wait: the group may have another number
+// of lanes then.
+func TestFailedDrainLeavesTheGroup(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.leaveInLanes()
+		fails, giveUp := w.failToDrain()
+		giveUp()
+		fails.Store(false)
+		in := w.subscribe(w.pubSub(config{ConsumerGroup: "billing", Lanes: 4, LaneKey: sameKey}), topic)
+		for _, uuid := range []string{"a", "b", "c", "d"} {
+			in.next(uuid).Ack()
+		}
+		in.none()
+	})
+}
+
+// failToDrain has a subscriber of the group drain its lanes on a streamer whose Sends
+// fail, until giveUp ends it.
+func (w *world) failToDrain() (fails *atomic.Bool, giveUp func()) {
+	fails = new(atomic.Bool)
+	fails.Store(true)
+	w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+		Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
+			if fails.Load() {
+				return errFlaky
+			}
+			return s.Pass(ctx, e)
+		},
+	})
+	p := w.pubSub(config{ConsumerGroup: "billing"})
+	ctx, cancel := context.WithCancel(w.ctx)
+	subscribed := start(func() error {
+		_, err := p.Subscribe(ctx, topic)
+		return err
+	})
+	now()
+	return fails, func() {
+		cancel()
+		refused(<-subscribed, "context canceled")
+	}
+}
+
+// TestOldLanesAreDrainedInOrder has a message wait in each of several lanes.
+func TestOldLanesAreDrainedInOrder(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const lanes = 8
+		byLane := make([][]string, lanes)
+		for i := range 4 * lanes {
+			uuid := fmt.Sprint(i)
+			lane := memwatermill.LaneOf(uuid, lanes)
+			byLane[lane] = append(byLane[lane], uuid)
+			w.publish(topic, uuid)
+		}
+		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: lanes})
+		w.subscribe(p, topic)
+		now()
+		must(p.Close())
+		in := w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
+		for _, uuid := range slices.Concat(byLane...) {
+			in.next(uuid).Ack()
+		}
+		in.none()
+	})
+}
+
+// TestCloseWaitsForDealing has a Send to a lane last while Close is called. It may have
+// taken effect when it is cancelled, and the message would be dealt twice.
+func TestCloseWaitsForDealing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		c := config{ConsumerGroup: "billing", Lanes: 4}
+		sending, answer := make(chan struct{}), make(chan struct{})
+		w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+			Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
+				close(sending)
+				must(s.Pass(ctx, e))
+				select {
+				case <-answer:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			},
+		})
+		p := w.pubSub(c)
+		w.beneath = nil
+		w.subscribe(p, topic)
+		w.publish(topic, "a")
+		<-sending
+		closed := start(p.Close)
+		now()
+		close(answer)
+		must(<-closed)
+		in := w.subscribe(w.pubSub(c), topic)
+		in.next("a").Ack()
+		in.none()
+	})
+}
+
+// TestCloseEndsDealingThatFails has a streamer whose Sends fail.
+func TestCloseEndsDealingThatFails(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+			Send: func(context.Context, *hooked.Sender, hooked.Outgoing) error { return errFlaky },
+		})
+		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: 4})
+		w.beneath = nil
+		w.subscribe(p, topic)
+		w.publish(topic, "a")
+		now()
+		started := time.Now()
+		must(p.Close())
+		if waited := time.Since(started); waited > 0 {
+			failf("Close waited for %v", waited)
+		}
+	})
+}
+
+// TestLanesOfKeys has the lanes of keys as every release has to compute them. If one
+// did otherwise, messages would overtake those of their key that wait in a lane.
+func TestLanesOfKeys(t *testing.T) {
+	for key, want := range map[string][4]int{ // FNV-1a of 32 bits, modulo the lanes
+		"":                                     {0, 1, 5, 261},
+		"a":                                    {0, 1, 12, 220},
+		"foobar":                               {0, 1, 8, 720},
+		"customer-17":                          {0, 2, 0, 920},
+		"4f1c2a1e-8a0b-4d2f-9b53-1d2f3a4b5c6d": {0, 0, 15, 31},
+		"世界":                                   {0, 1, 15, 455},
+		"\xff\x00":                             {0, 2, 10, 234},
+	} {
+		var got [4]int
+		for i, lanes := range []int{1, 3, 16, 1000} {
+			got[i] = memwatermill.LaneOf(key, lanes)
+		}
+		require.Equal(t, want, got, "%q", key)
+	}
+}
+
 func firstAckFails(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
 	var first *hooked.Delivery
 	return hooked.Wrap(memory, hooked.Hooks{Ack: func(d *hooked.Delivery) error {
@@ -134,10 +296,10 @@ func firstAckFails(memory *memstreamer.StreamConstructor) memstreamer.EventStrea
 }
 
 // TestEndedSubscriptionIsFreed has a PubSub outlive a subscription of its own, of
-// whose context nothing may be left.
+// whose context nothing may be left: no timer that waits for its CloseTimeout either.
 func TestEndedSubscriptionIsFreed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		p := w.pubSub(config{})
+		p := w.pubSub(config{CloseTimeout: 2 * forever})
 		held := subscribeAndEnd(w, p)
 		time.Sleep(forever) // the runtime holds a timer for a while that was stopped
 		runtime.GC()
