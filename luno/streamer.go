@@ -1,0 +1,101 @@
+package luno
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/luno/workflow"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// Option configures [Streamer].
+type Option func(*options)
+
+type options struct {
+	lookback time.Duration
+}
+
+// AwaitLookback sets how long before an Await its run may have reached the status and
+// still be found. The default is one minute. With 0, Await starts at the latest event,
+// as the engine asks. Streamer panics if d is negative.
+//
+// An Await reads every event that its topic got in that time, of all runs.
+func AwaitLookback(d time.Duration) Option {
+	return func(o *options) { o.lookback = d }
+}
+
+// Streamer returns s in the engine's own types, as [memstreamer.As] does, with two
+// changes to the receivers of the engine's Await. With any other streamer,
+//
+//   - Await starts at the latest event, and waits in vain for a run that has finished
+//     by then;
+//   - two calls of Await for one run and status share a position: the event that one
+//     acks, the other misses;
+//   - the position of each stays in the streamer forever.
+//
+// Here each receiver has a position of its own, which starts [AwaitLookback] ago and
+// is forgotten when Await returns. What is older than that, or than the streamer's
+// retention, Await does not find: look the run up in the record store.
+//
+// As with any streamer, Await of a last status returns, with a nil error, when the run
+// is paused or cancelled, and then returns the record as it is now. A pause counts for
+// as long as the lookback, even if the run has been resumed since. Check the Status of
+// what Await returns.
+//
+// Streamer panics if s or an option is nil, or if an option is invalid. What it returns
+// is safe for concurrent use, and needs no Close: close s, after the engine's Stop.
+func Streamer(s memstreamer.EventStreamer, opts ...Option) workflow.EventStreamer {
+	if isNil(s) {
+		panic("memstreamer/luno: Streamer: the streamer is nil: make one with memstreamer.New")
+	}
+	o := options{lookback: time.Minute}
+	for i, opt := range opts {
+		if opt == nil {
+			panic(fmt.Sprintf("memstreamer/luno: Streamer: option %d of %d is nil", i+1, len(opts)))
+		}
+		opt(&o)
+	}
+	if o.lookback < 0 {
+		panic(fmt.Sprintf("memstreamer/luno: Streamer: AwaitLookback(%v): the duration must not be negative; 0 starts at the latest event", o.lookback))
+	}
+	return memstreamer.As[workflow.EventStreamer](awaitStreamer{s, o.lookback})
+}
+
+// isNil reports whether v is nil or holds a nil pointer.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+// awaitStreamer is a streamer that knows the receivers of Await.
+type awaitStreamer struct {
+	memstreamer.EventStreamer
+	lookback time.Duration
+}
+
+// awaitPrefix begins the name of each receiver of Await. Other receivers with such a
+// name, of a workflow called "await", do not ask for StreamFromLatest.
+const awaitPrefix = "await-"
+
+// NewReceiver implements [memstreamer.EventStreamer].
+func (s awaitStreamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	if strings.HasPrefix(name, awaitPrefix) {
+		o, err := memstreamer.ResolveReceiverOptions(opts...)
+		if err == nil && o.StreamFromLatest {
+			opts = []memstreamer.ReceiverOption{memstreamer.Ephemeral(), s.start()}
+		}
+	}
+	return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
+}
+
+// start returns where Await starts.
+func (s awaitStreamer) start() memstreamer.ReceiverOption {
+	if s.lookback == 0 {
+		return memstreamer.StreamFromLatest()
+	}
+	return memstreamer.StreamFromLast(s.lookback)
+}
