@@ -39,6 +39,7 @@ func TestREADMEs(t *testing.T) {
 	}{
 		{module: "."},
 		{module: "metrics", serves: "http://127.0.0.1:8080/metrics"},
+		{module: "luno"},
 		{module: "jetstream"},
 		{module: "sqlite"},
 		{module: "watermill"},
