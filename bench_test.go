@@ -19,7 +19,6 @@ type variant struct {
 
 var (
 	memory  = variant{"memstreamer", bench.Memstreamer}
-	parking = variant{"parking", bench.Parking}
 	polling = variant{"polling", bench.Polling}
 )
 
@@ -63,20 +62,20 @@ func BenchmarkIdle(b *testing.B) {
 	idle(polling, 1, 2, 8, 100)
 }
 
-// BenchmarkHandoff measures [bench.Handoff], also through As. The floor is two
-// goroutines that add to a number in turn, over a sync.Cond.
+// BenchmarkHandoff measures [bench.Handoff]. The floor is two goroutines that add
+// to a number in turn, over a sync.Cond.
 func BenchmarkHandoff(b *testing.B) {
-	eachStreamer(b, dropping, bench.Handoff, parking, variant{"memstreamer+as", bench.As})
+	eachStreamer(b, dropping, bench.Handoff)
 	b.Run("streamer=cond", condPingPong)
 }
 
 func BenchmarkHandoffBesideBusy(b *testing.B) {
-	eachStreamer(b, dropping, bench.HandoffBesideBusy, parking)
+	eachStreamer(b, dropping, bench.HandoffBesideBusy)
 }
 
 func BenchmarkHandoffBesideParked(b *testing.B) {
 	for _, n := range []int{0, 100, 10_000} {
-		b.Run(receivers(n), func(b *testing.B) { eachStreamer(b, dropping, bench.HandoffBesideParked(n), parking) })
+		b.Run(receivers(n), func(b *testing.B) { eachStreamer(b, dropping, bench.HandoffBesideParked(n)) })
 	}
 }
 
@@ -89,19 +88,19 @@ func BenchmarkOutbox(b *testing.B) {
 	}
 }
 
-func BenchmarkSend(b *testing.B) { eachStreamer(b, dropping, bench.Send, parking) }
+func BenchmarkSend(b *testing.B) { eachStreamer(b, dropping, bench.Send) }
 
-func BenchmarkRecv(b *testing.B) { eachStreamer(b, keeping, bench.Recv, parking) }
+func BenchmarkRecv(b *testing.B) { eachStreamer(b, keeping, bench.Recv) }
 
 func BenchmarkPass(b *testing.B) {
 	for _, n := range []int{1, 8} {
-		b.Run(receivers(n), func(b *testing.B) { eachStreamer(b, dropping, bench.Pass(n, true), parking, polling) })
+		b.Run(receivers(n), func(b *testing.B) { eachStreamer(b, dropping, bench.Pass(n, true), polling) })
 	}
 }
 
-func BenchmarkRetained(b *testing.B) { eachStreamer(b, keeping, bench.Retained, parking) }
+func BenchmarkRetained(b *testing.B) { eachStreamer(b, keeping, bench.Retained) }
 
-func BenchmarkCollection(b *testing.B) { eachStreamer(b, keeping, bench.Collection, parking) }
+func BenchmarkCollection(b *testing.B) { eachStreamer(b, keeping, bench.Collection) }
 
 // BenchmarkSendParallel sends to one topic from four goroutines a processor.
 func BenchmarkSendParallel(b *testing.B) {

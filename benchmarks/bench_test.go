@@ -7,11 +7,25 @@ import (
 	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
-func eachPeerBench(b *testing.B, job func(Peer) bench.Job) {
-	for _, peer := range Peers {
+func eachPeerBench(b *testing.B, job func(Peer) bench.Job) { benchPeers(b, Peers, job) }
+
+func benchPeers(b *testing.B, peers []Peer, job func(Peer) bench.Job) {
+	for _, peer := range peers {
 		b.Run("peer="+peer.Name, func(b *testing.B) { job(peer)(b, peer.Open) })
 	}
 }
+
+// benchAdapters does a job with memstreamer and with the adapter that its targets
+// are set by.
+func benchAdapters(b *testing.B, job bench.Job) {
+	benchPeers(b, Peers[:2], func(Peer) bench.Job { return job })
+}
+
+func BenchmarkSend(b *testing.B) { benchAdapters(b, bench.Send) }
+
+func BenchmarkRecv(b *testing.B) { benchAdapters(b, bench.Recv) }
+
+func BenchmarkCollection(b *testing.B) { benchAdapters(b, bench.Collection) }
 
 func BenchmarkHandoff(b *testing.B) {
 	eachPeerBench(b, func(Peer) bench.Job { return bench.Handoff })

@@ -45,8 +45,8 @@ func TestVerdicts(t *testing.T) {
 		{"Sweep", rounds.Worst}:                                               {31e-6, 31e-6, 31e-6},
 	}).markdown()
 	for _, row := range []string{
-		"| CPU of Send | plain parking, 10.0 µs | 10.0 µs | 1.00× ±0% | 1.00× | ≤ 0.85× | missed |",
-		"| CPU of Recv and Ack | plain parking, 10.0 µs | 5.00 µs | 0.50× ±42% | 0.60× | ≤ 0.50× | missed with retention |",
+		"| CPU of Send | luno/workflow v0.5.0, 10.0 µs | 10.0 µs | 1.00× ±0% | 1.00× | ≤ 0.85× | missed |",
+		"| CPU of Recv and Ack | luno/workflow v0.5.0, 10.0 µs | 5.00 µs | 0.50× ±42% | 0.60× | ≤ 0.50× | missed with retention |",
 		"| events a second, 1 → 1 | polling, 1.00M/s | 800k/s | 1.00× ±27% | 1.00× | ≥ 1.00× | met |",
 		"| hand-off | JetStream in process, 1.00 s | 10.0 µs | 0.000× ±15% | | ≤ 0.060× | met |",
 		"| cores of 10,000 parked receivers | | 0.0000 | | 0.0000 | ≤ 0.0010 | met |",
@@ -69,12 +69,12 @@ func TestQuickRunsSaySo(t *testing.T) {
 
 func TestSummaryExplainsEachPeer(t *testing.T) {
 	text := invented(map[rounds.Figure]rounds.Sample{
-		{"Pass/receivers=1/peer=parking", rounds.EventRate}: {4e5, 4e5, 4e5},
-		{"Retained/peer=parking", rounds.BytesEach}:         {491, 491, 491},
+		{"Pass/receivers=1/peer=workflow", rounds.EventRate}: {4e5, 4e5, 4e5},
+		{"Retained/peer=workflow", rounds.BytesEach}:         {491, 491, 491},
 	}).peers(true)
-	assert.Contains(t, unaligned(text), "| plain parking | 10.0 µs | 10.0 µs | 400k/s | 491 B |\n")
+	assert.Contains(t, unaligned(text), "| luno/workflow v0.5.0 | 10.0 µs | 10.0 µs | 400k/s | 491 B |\n")
 	assert.Contains(t, unaligned(text), " | keeps none |\n")
-	assert.Contains(t, text, "\n- plain parking: one cond, a goroutine a Recv, the sender's map shared: what the simplest fix is\n")
+	assert.Contains(t, text, "\n- luno/workflow v0.5.0: the engine's own in-memory adapter: one cond for all topics, ")
 	assert.NotContains(t, text, "Persistent")
 }
 

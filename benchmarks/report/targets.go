@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/memstreamer/memstreamer/benchmarks"
 	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
@@ -16,7 +18,7 @@ const (
 // target is a goal of the project for one figure of memstreamer.
 type target struct {
 	what string
-	job  string // a benchmark of the library or, without a time, one of the peers
+	job  string // a benchmark of the library and of the peers or, without a time, of the peers alone
 	time string // of -test.benchtime: a count where CPU is measured, whose collections depend on it
 	to   string // the peer that the bar is a ratio to; without one it is absolute
 	unit string
@@ -26,20 +28,20 @@ type target struct {
 
 // By the profiles of the benchmarks, -cpuprofile.
 const (
-	isolation = "a quarter of the profile is isolation, which plain parking lacks: a header map and a copy of the payload for each event; a tenth is setting and ending the watcher of the context"
-	copies    = "half of the profile is making the event's header map and the copy of its payload; plain parking hands out the sender's map"
+	isolation = "a quarter of the profile is isolation, which the adapter lacks: a header map and a copy of the payload for each event; a tenth is setting and ending the watcher of the context"
+	copies    = "half of the profile is making the event's header map and the copy of its payload; the adapter hands out the sender's map"
 	making    = "most of the processor time is Recv, which makes an event for each receiver, where those of polling share the sender's map"
 	waking    = "of the profile, three tenths is the runtime parking and waking goroutines, a quarter isolation, and a sixth the benchmark's own outbox"
 	garbage   = "memstreamer leaves almost twice the garbage, since each receiver gets a header map of its own, where polling shares the sender's"
 )
 
 var targets = []target{
-	{"hand-off beside two busy goroutines a processor", "HandoffBesideBusy", "1s", "parking", rounds.Seconds, 1, ""},
-	{"hand-off, processors idle", "Handoff", "500ms", "parking", rounds.Seconds, 1, isolation},
-	{"CPU of Send", "Send", "500000x", "parking", rounds.CPU, 0.85, ""},
-	{"CPU of Recv and Ack", "Recv", "1000000x", "parking", rounds.CPU, 0.5, copies},
-	{"CPU of a garbage collection beside 2,000,000 events", "Collection", "5x", "parking", rounds.CPU, 0.03, ""},
-	{"live heap an event", "Retained", "1x", "parking", rounds.BytesEach, 0.38, ""},
+	{"hand-off beside two busy goroutines a processor", "HandoffBesideBusy", "1s", "workflow", rounds.Seconds, 1, ""},
+	{"hand-off, processors idle", "Handoff", "500ms", "workflow", rounds.Seconds, 1, isolation},
+	{"CPU of Send", "Send", "500000x", "workflow", rounds.CPU, 0.85, ""},
+	{"CPU of Recv and Ack", "Recv", "1000000x", "workflow", rounds.CPU, 0.5, copies},
+	{"CPU of a garbage collection beside 2,000,000 events", "Collection", "5x", "workflow", rounds.CPU, 0.03, ""},
+	{"live heap an event", "Retained", "1x", "workflow", rounds.BytesEach, 0.38, ""},
 	{"events a second, 1 → 1", "Pass/receivers=1", "3x", "polling", rounds.EventRate, 1, garbage},
 	{"events a second, 1 → 8", "Pass/receivers=8", "3x", "polling", rounds.EventRate, 1, making},
 	{"hand-off", "Handoff", "", "watermill", rounds.Seconds, 0.4, waking},
@@ -60,8 +62,12 @@ func (t target) benchmarks() [3]string {
 		return [3]string{t.job + "/peer=memstreamer", "", t.job + "/peer=" + t.to}
 	}
 	names := [3]string{t.job + "/streamer=memstreamer", t.job + "/streamer=memstreamer+retention"}
-	if t.to != "" {
-		names[2] = t.job + "/streamer=" + t.to
+	switch t.to {
+	case "":
+	case "polling":
+		names[2] = t.job + "/streamer=polling"
+	default:
+		names[2] = t.job + "/peer=" + t.to
 	}
 	return names
 }
@@ -87,8 +93,15 @@ func idle(receivers int, streamer string) string {
 // plan is what a round runs, the benchmarks that are compared one after the
 // other.
 func plan() (all []rounds.Benchmark) {
-	of := func(pkg, name, time string) {
-		all = append(all, rounds.Benchmark{Package: pkg, Name: name, Time: time})
+	of := func(name, time string) {
+		pkg := library
+		if strings.Contains(name, "/peer=") {
+			pkg = peers
+		}
+		b := rounds.Benchmark{Package: pkg, Name: name, Time: time}
+		if !slices.Contains(all, b) { // of a target's peer, which is in a column too
+			all = append(all, b)
+		}
 	}
 	for _, t := range targets {
 		if t.time == "" {
@@ -96,21 +109,21 @@ func plan() (all []rounds.Benchmark) {
 		}
 		for _, name := range t.benchmarks() {
 			if name != "" {
-				of(library, name, t.time)
+				of(name, t.time)
 			}
 		}
 	}
-	of(library, "Outbox", "500ms")
+	of("Outbox", "500ms")
 	for _, n := range parked {
-		of(library, idle(n, "memstreamer"), "1x")
+		of(idle(n, "memstreamer"), "1x")
 	}
 	for _, n := range spinning {
-		of(library, idle(n, "polling"), "1x")
+		of(idle(n, "polling"), "1x")
 	}
 	for _, c := range columns {
 		for _, peer := range benchmarks.Peers {
 			if c.does(peer) {
-				of(peers, c.of(peer), c.time)
+				of(c.of(peer), c.time)
 			}
 		}
 	}

@@ -1,28 +1,27 @@
-// Package baseline holds the two streamers that memstreamer is measured
-// against. Both are what one would write without much thought for the cost of
-// waiting, and correct: events in order, at least once, cursors by topic and
-// name. They leave out isolation (the header map given to Send is the one that
-// every receiver gets) and the refusal of empty names.
+// Package baseline holds the streamer that shows what memstreamer saves: one
+// whose receivers wait by asking again. It is what the in-memory adapter of
+// luno/workflow was up to v0.4.0, and correct: events in order, at least once,
+// cursors by topic and name. It leaves out isolation (the header map given to Send
+// is the one that every receiver gets) and the refusal of empty names.
 package baseline
 
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
 )
 
-// streamer is what the two have in common: one log of all topics under a mutex.
-type streamer struct {
-	mu      sync.Mutex
-	changed sync.Cond // broadcast after every change
-	closed  bool
-	log     []entry
+// polling has one log of all topics under a mutex and the cursors under another,
+// and Recv loops over the two.
+type polling struct {
+	cursors cursorStore
 
-	// open returns a receiver. A cursor that is new starts at position in the log.
-	// It is called with mu held.
-	open func(key cursorKey, position int) memstreamer.EventReceiver
+	mu     sync.Mutex
+	closed bool
+	log    []entry
 }
 
 type entry struct {
@@ -32,19 +31,23 @@ type entry struct {
 
 type cursorKey struct{ topic, name string }
 
-func (s *streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+// NewPolling returns a streamer whose waiting receivers spin. It implements
+// io.Closer.
+func NewPolling() memstreamer.EventStreamer {
+	return &polling{cursors: cursorStore{next: make(map[cursorKey]int)}}
+}
+
+func (p *polling) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if _, closed := p.snapshot(); closed {
 		return nil, memstreamer.ErrClosed
 	}
-	return &sender{streamer: s, topic: topic}, nil
+	return &sender{streamer: p, topic: topic}, nil
 }
 
-func (s *streamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+func (p *polling) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -52,31 +55,37 @@ func (s *streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	log, closed := p.snapshot()
+	if closed {
 		return nil, memstreamer.ErrClosed
 	}
 	position := 0
 	if options.StreamFromLatest {
-		position = len(s.log)
+		position = len(log)
 	}
-	return s.open(cursorKey{topic, name}, position), nil
+	key := cursorKey{topic, name}
+	p.cursors.open(key, position)
+	return &receiver{streamer: p, key: key}, nil
 }
 
 // Close ends all waiting receivers with memstreamer.ErrClosed.
-func (s *streamer) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	s.changed.Broadcast()
+func (p *polling) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 	return nil
 }
 
+func (p *polling) snapshot() (log []entry, closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log, p.closed
+}
+
 type sender struct {
-	streamer *streamer
+	streamer *polling
 	topic    string
-	closed   bool // guarded by the streamer's mu
+	closed   atomic.Bool
 }
 
 func (s *sender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
@@ -87,26 +96,83 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	if own := headers[memstreamer.HeaderTopic]; own != "" {
 		topic = own
 	}
-	l := s.streamer
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || s.closed {
+	p := s.streamer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || s.closed.Load() {
 		return memstreamer.ErrClosed
 	}
-	l.log = append(l.log, entry{topic, &memstreamer.Event{
-		ID:        int64(len(l.log)) + 1,
+	p.log = append(p.log, entry{topic, &memstreamer.Event{
+		ID:        int64(len(p.log)) + 1,
 		ForeignID: foreignID,
 		Type:      statusType,
 		Headers:   headers,
 		CreatedAt: time.Now(),
 	}})
-	l.changed.Broadcast()
 	return nil
 }
 
 func (s *sender) Close() error {
-	s.streamer.mu.Lock()
-	defer s.streamer.mu.Unlock()
-	s.closed = true
+	s.closed.Store(true)
 	return nil
+}
+
+type receiver struct {
+	streamer *polling
+	key      cursorKey
+	closed   atomic.Bool
+}
+
+func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+	cursors := &r.streamer.cursors
+	for ctx.Err() == nil {
+		log, closed := r.streamer.snapshot()
+		if closed || r.closed.Load() {
+			return nil, nil, memstreamer.ErrClosed
+		}
+		position := cursors.get(r.key)
+		if position >= len(log) {
+			continue
+		}
+		if log[position].topic != r.key.topic {
+			cursors.advance(r.key, position+1)
+			continue
+		}
+		return log[position].event, func() error {
+			cursors.advance(r.key, position+1)
+			return nil
+		}, nil
+	}
+	return nil, nil, ctx.Err()
+}
+
+func (r *receiver) Close() error {
+	r.closed.Store(true)
+	return nil
+}
+
+// cursorStore holds the position in the log that each cursor reads next.
+type cursorStore struct {
+	mu   sync.Mutex
+	next map[cursorKey]int
+}
+
+func (c *cursorStore) open(key cursorKey, position int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.next[key]; !ok {
+		c.next[key] = position
+	}
+}
+
+func (c *cursorStore) get(key cursorKey) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.next[key]
+}
+
+func (c *cursorStore) advance(key cursorKey, position int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next[key] = max(c.next[key], position)
 }

@@ -6,10 +6,7 @@ import (
 	"io"
 	"maps"
 	"testing"
-	"testing/synctest"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
@@ -20,17 +17,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestContract(t *testing.T) {
-	for name, newStreamer := range map[string]func() memstreamer.EventStreamer{
-		"polling": baseline.NewPolling,
-		"parking": baseline.NewParking,
-	} {
-		t.Run(name, func(t *testing.T) {
-			streamertest.Run(t, func(*testing.T) memstreamer.EventStreamer { return whole{newStreamer()} })
-		})
-	}
+	streamertest.Run(t, func(*testing.T) memstreamer.EventStreamer { return whole{baseline.NewPolling()} })
 }
 
-// whole adds what a baseline leaves out: isolation, and the refusal of empty
+// whole adds what the baseline leaves out: isolation, and the refusal of empty
 // names.
 type whole struct{ memstreamer.EventStreamer }
 
@@ -74,18 +64,4 @@ func (r wholeReceiver) Recv(ctx context.Context) (*memstreamer.Event, memstreame
 	own := *event
 	own.Headers = maps.Clone(event.Headers)
 	return &own, ack, nil
-}
-
-func TestParkingParks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, err := baseline.NewParking().NewReceiver(t.Context(), "orders", "step")
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			_, _, err := r.Recv(ctx)
-			assert.ErrorIs(t, err, context.Canceled)
-		}()
-		synctest.Wait() // returns only when every goroutine is blocked for good
-		cancel()
-	})
 }

@@ -69,8 +69,8 @@ func Start(tb testing.TB, open Open) *Session {
 	return s
 }
 
-// End closes the broker and then cancels Ctx. Plain parking wakes every receiver
-// for each Recv that is canceled, so the broker comes first.
+// End closes the broker, which ends its Recv calls, and then cancels Ctx, for
+// brokers whose Close does nothing.
 func (s *Session) End() {
 	if s.ended.Swap(true) {
 		return

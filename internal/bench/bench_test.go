@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -11,7 +12,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStreamersPassEvents(t *testing.T) {
-	for name, open := range map[string]Open{"memstreamer": Memstreamer, "as": As, "parking": Parking, "polling": Polling} {
+	for name, open := range map[string]Open{"memstreamer": Memstreamer, "retaining": Retaining(time.Hour), "polling": Polling} {
 		t.Run(name, func(t *testing.T) {
 			s := Start(t, open)
 			require.NoError(t, SendAll(s.Ctx, s.Sender("other"), 100))

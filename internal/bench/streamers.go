@@ -19,9 +19,6 @@ func Retaining(period time.Duration) Open {
 	}
 }
 
-// Parking is plain parking.
-func Parking() (Broker, error) { return streamer{baseline.NewParking()}, nil }
-
 // Polling spins.
 func Polling() (Broker, error) { return streamer{baseline.NewPolling()}, nil }
 
