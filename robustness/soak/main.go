@@ -9,21 +9,45 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/cli"
 )
 
-func main() { cli.Main(program) }
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal does what it does by default
+	os.Exit(program(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // program returns the exit status.
 func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parse(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "soak: %v\nsoak -h lists the flags.\n", err)
+		return 2
+	}
+	if failures := run(ctx, c, memstreamer.New(memstreamer.WithRetention(c.retention)), stdout); len(failures) > 0 {
+		return 1
+	}
+	return 0
+}
+
+// parse tells what is wrong with args, and prints what they can be if asked for help.
+func parse(args []string, stdout io.Writer) (config, error) {
 	c := defaults()
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
 	flags.DurationVar(&c.duration, "for", c.duration, "send for `DURATION`")
 	flags.DurationVar(&c.every, "every", c.every, "print a line every `DURATION`")
 	flags.DurationVar(&c.retention, "retention", c.retention, "have the streamer keep events for `DURATION`")
@@ -31,22 +55,21 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&c.receivers, "receivers", c.receivers, "use `N` receivers, a multiple of twice the topics")
 	flags.IntVar(&c.rate, "rate", c.rate, "send `N` events a second, over all topics")
 	flags.Uint64Var(&c.seed, "seed", c.seed, "draw all that is left to chance from `SEED`, 0 for the clock; the scheduler is not drawn")
-	check := func() error {
-		if flags.NArg() > 0 {
-			return fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
-		}
-		return c.check()
-	}
-	if status, goOn := cli.Parse(flags, about, args, check, stdout, stderr); !goOn {
-		return status
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, about, "\n\nUsage: soak [flags]\n\n")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
+	case err == nil:
+		err = c.check()
 	}
 	if c.seed == 0 {
 		c.seed = uint64(time.Now().UnixNano())
 	}
-	if failures := run(ctx, c, memstreamer.New(memstreamer.WithRetention(c.retention)), stdout); len(failures) > 0 {
-		return cli.Failed
-	}
-	return cli.OK
+	return c, err
 }
 
 const about = `soak uses a streamer as a daemon does, with receivers that crash and retention on,
