@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -14,18 +15,32 @@ type config struct {
 	nats     string
 	stream   string
 	replicas int
+	orders   int
 }
 
-func (c *config) flags(flags *flag.FlagSet) {
-	flags.StringVar(&c.dir, "dir", "fulfilment-data", "keep the orders, and the embedded server's events, in `DIR`")
+// parse returns what is wrong with args. It prints what they can be if asked for help.
+func (c *config) parse(args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("example", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.dir, "dir", "fulfilment-data", "keep the embedded server's events in `DIR`")
 	flags.StringVar(&c.streamer, "streamer", "embedded", "keep events in a server inside the process, embedded, or in one elsewhere, nats")
 	flags.StringVar(&c.nats, "nats", "", "`URL` of the server for -streamer nats, such as nats://127.0.0.1:4222")
 	flags.StringVar(&c.stream, "stream", "FULFILMENT", "`NAME` of the JetStream stream")
 	flags.IntVar(&c.replicas, "replicas", 1, "keep events on `N` servers of a cluster, for -streamer nats")
-}
-
-func (c *config) check() error {
+	flags.IntVar(&c.orders, "orders", 2000, "send the events of `N` orders")
+	err := flags.Parse(args)
 	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stderr, "example sends orders and handles them on NATS JetStream. Kill it and start it\nagain: it goes on from there.\n\n")
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return err
+	case err != nil:
+		return err
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case c.orders < 1:
+		return fmt.Errorf("-orders must be 1 or more, not %d", c.orders)
 	case c.dir == "":
 		return errors.New("-dir must not be empty")
 	case c.streamer != "embedded" && c.streamer != "nats":
