@@ -1,26 +1,176 @@
-// Command workflow runs orders through a small fulfilment engine on a
-// memstreamer, and shows what that costs: at work, and with nothing to do.
+// Command workflow runs orders through a workflow of luno/workflow, three times: on
+// the engine's own in-memory adapter, on memstreamer, and on memstreamer with the
+// engine's outbox parked. It prints what each took.
 //
-//	go run ./examples/workflow [flags]
+//	go run -C examples ./workflow [flags]
 //
-// Orders are JSON lines, of a file, of standard input, or of a sample that is
-// part of the program:
+// Orders are JSON lines, of a sample that is part of the program, of a file, or of
+// standard input:
 //
 //	{"id": "A-1001", "item": "espresso beans 1 kg", "quantity": 2, "price_cents": 1890}
 //
-// A line that is not an order is reported with its number and skipped or, with
-// -strict, ends the run. Each order passes seven steps, some tries of which
-// fail, and some of whose consumers crash, on purpose; the table at the end
-// tells how often. Then the program idles and prints the CPU that it used doing
-// so.
+// If a line is not an order, the program says which and why, and runs none. Each
+// order passes seven steps, some tries of which fail, on purpose.
 //
-// The exit status is 0 when all input was read, 1 when a bad line (with
-// -strict) or a failure ended the run early, 2 when the flags make no sense or
-// the input cannot be opened, and 130 after an interrupt. Every order accepted
-// before that is finished first, and the table is printed; a second interrupt
-// ends the program at once.
+// The exit status is 0 when all orders were delivered, 1 when the input was wrong or
+// something failed, and 2 when the flags make no sense. After an interrupt it is 130
+// and after SIGTERM 143: the orders in progress are finished first, and the table is
+// printed. A second signal ends the program at once.
 package main
 
-import "github.com/memstreamer/memstreamer/examples/workflow/program"
+import (
+	"context"
+	_ "embed" // for sample
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
 
-func main() { program.Workflow.Main() }
+	"golang.org/x/term"
+
+	"github.com/memstreamer/memstreamer/examples/internal/fulfilment"
+)
+
+//go:embed sample.jsonl
+var sample string
+
+// The exit statuses. A signal's is signaled and its number, as in shells.
+const (
+	ok       = 0
+	failed   = 1
+	misused  = 2
+	signaled = 128
+)
+
+// signalError is the cause of a context that a signal has ended.
+type signalError struct{ syscall.Signal }
+
+func (e signalError) Error() string { return e.String() }
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // the next does what it does by default
+		cancel(signalError{s.(syscall.Signal)})
+	}()
+	p := program{stdin: os.Stdin, stdout: os.Stdout, progress: newProgress(os.Stderr), idle: time.Second}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// program is the program without its process.
+type program struct {
+	stdin    io.Reader
+	stdout   io.Writer
+	progress *progress
+	idle     time.Duration // of each round, to measure it
+
+	file string
+	only string
+	rate int
+}
+
+// run returns the exit status.
+func (p *program) run(ctx context.Context, args []string) int {
+	switch err := p.parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return ok
+	case err != nil:
+		p.progress.say("workflow: %v\nworkflow -h lists the flags.", err)
+		return misused
+	}
+	orders, err := p.orders(ctx)
+	if err == nil {
+		err = p.rounds(ctx, orders)
+	}
+	if signal, interrupted := errors.AsType[signalError](context.Cause(ctx)); interrupted {
+		return signaled + int(signal.Signal)
+	}
+	if err != nil {
+		p.progress.say("workflow: %v", err)
+		return failed
+	}
+	return ok
+}
+
+const about = `workflow runs orders through seven steps of luno/workflow: on the engine's
+own in-memory adapter, on memstreamer, and on memstreamer with the engine's
+outbox parked. Then it prints what each took. An order is a JSON line:
+
+  ` + anOrder + `
+
+Usage: go run -C examples ./workflow [flags]
+
+`
+
+// parse sets p by args. It prints what they can be if asked for help.
+func (p *program) parse(args []string) error {
+	flags := flag.NewFlagSet("workflow", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&p.file, "orders", "", "read orders from `FILE`, - for standard input (default a sample)")
+	flags.IntVar(&p.rate, "rate", 50, "place `N` orders a second, 0 for all at once")
+	flags.StringVar(&p.only, "only", "", "run on `ONE` only: adapter, ours or parked")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(p.stdout, about)
+		flags.SetOutput(p.stdout)
+		flags.PrintDefaults()
+		return err
+	case err != nil:
+		return err
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q: orders are read from -orders FILE", flags.Arg(0))
+	case p.rate < 0 || p.rate > 10_000:
+		return fmt.Errorf("-rate must be from 0 to 10000, not %d", p.rate)
+	case p.only != "" && len(p.arrangements()) == 0:
+		return fmt.Errorf("-only must be adapter, ours or parked, not %q", p.only)
+	}
+	return nil
+}
+
+// orders returns the orders of the input, unless ctx is done before it ends.
+func (p *program) orders(ctx context.Context) ([]fulfilment.Order, error) {
+	name, input := p.file, p.stdin
+	switch name {
+	case "":
+		name, input = "the sample", strings.NewReader(sample)
+	case "-":
+		name = "standard input"
+		if file, ok := input.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+			p.progress.say("Type orders, a JSON line each, and end with Ctrl-D.")
+		}
+	default:
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		input = file
+	}
+	type result struct {
+		orders []fulfilment.Order
+		err    error
+	}
+	read := make(chan result, 1)
+	go func() { // standard input may never end
+		orders, err := readOrders(input)
+		read <- result{orders, err}
+	}()
+	select {
+	case r := <-read:
+		if r.err != nil {
+			return nil, fmt.Errorf("%s: %w", name, r.err)
+		}
+		return r.orders, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
