@@ -25,6 +25,7 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/lithammer/shortuuid/v3 v3.0.7 // indirect
+	github.com/memstreamer/memstreamer/luno v0.1.0
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
@@ -51,3 +52,5 @@ replace (
 	github.com/memstreamer/memstreamer/jetstream/embedded => ../jetstream/embedded
 	github.com/memstreamer/memstreamer/watermill => ../watermill
 )
+
+replace github.com/memstreamer/memstreamer/luno => ../luno

@@ -46,6 +46,12 @@ events of the two runs without waiting for each.
 
 ![Time of a hand-off, by peer](results.svg)
 
+## luno/workflow itself
+
+By `+"`go run -C benchmarks ./engine -readme`"+`, which writes this section alone.
+
+%s
+
 ## The project's own targets
 
 Goals that memstreamer has set itself. CPU is the processor time of the whole
@@ -58,7 +64,7 @@ within milliseconds where the benchmark does not need it kept.
 ![Cores used by waiting receivers](idle.svg)
 `,
 		quick, english.Plural(r.Rounds, "round", ""), r.Took, r.machine(), rounds.Show(rounds.Seconds, r.Of("Outbox", rounds.Seconds).Median()),
-		rounds.Mark(section, r.peers(true)), r.peers(false), r.targets())
+		rounds.Mark(section, r.peers(true)), r.peers(false), rounds.Mark(engine, r.engine), r.targets())
 }
 
 func (r report) machine() string {

@@ -61,6 +61,13 @@ func TestVerdicts(t *testing.T) {
 	assert.NotContains(t, text, quickNote)
 }
 
+// What the command engine has written is kept.
+func TestKeepsTheSectionOfTheEngine(t *testing.T) {
+	r := invented(map[rounds.Figure]rounds.Sample{})
+	r.engine = "| measured |\n"
+	assert.Contains(t, r.markdown(), "\n<!-- engine -->\n| measured |\n<!-- /engine -->\n\n## The project's own targets\n")
+}
+
 func TestQuickRunsSaySo(t *testing.T) {
 	r := invented(map[rounds.Figure]rounds.Sample{})
 	r.quick = true

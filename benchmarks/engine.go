@@ -1,0 +1,51 @@
+package benchmarks
+
+import (
+	"reflect"
+
+	"github.com/luno/workflow"
+	"github.com/luno/workflow/adapters/memrecordstore"
+	adapter "github.com/luno/workflow/adapters/memstreamer"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/luno"
+)
+
+// Arrangement is what workflows of luno/workflow run on in memory: a streamer, and
+// records whose outbox is polled, by the engine's default each 250 ms, or parked.
+type Arrangement struct {
+	Name  string // in the names of benchmarks
+	Title string
+	Ours  bool // the streamer
+	Park  bool // the outbox
+}
+
+// Arrangements are all four. The second pair is the first with the outbox parked.
+var Arrangements = []Arrangement{
+	{Name: "adapter", Title: "the engine's adapter"},
+	{Name: "memstreamer", Title: "memstreamer", Ours: true},
+	{Name: "adapter+parked", Title: "the engine's adapter, outbox parked", Park: true},
+	{Name: "memstreamer+parked", Title: "memstreamer, outbox parked", Ours: true, Park: true},
+}
+
+// records returns a new record store.
+func (a Arrangement) records() workflow.RecordStore {
+	if a.Park {
+		return luno.ParkOutbox(memrecordstore.New(), 0)
+	}
+	return memrecordstore.New()
+}
+
+// streamer returns a new streamer, what tells how many names it keeps a position
+// for, and what closes it.
+func (a Arrangement) streamer() (s workflow.EventStreamer, names func() int, close func() error) {
+	if a.Ours {
+		s := memstreamer.New()
+		return luno.Streamer(s), func() int { return len(s.Stats().Receivers) }, s.Close
+	}
+	theirs := adapter.New()
+	return theirs, func() int {
+		// It does not tell.
+		return reflect.ValueOf(theirs).Elem().FieldByName("cursorStore").Elem().FieldByName("cursors").Len()
+	}, func() error { return nil }
+}

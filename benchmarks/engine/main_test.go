@@ -1,0 +1,78 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer/benchmarks"
+	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+)
+
+func TestRun(t *testing.T) {
+	c := short
+	c.results, c.readme = filepath.Join(t.TempDir(), "RESULTS.md"), filepath.Join(t.TempDir(), "README.md")
+	require.NoError(t, os.WriteFile(c.results, []byte(rounds.Mark(section, "old\n")), 0o600))
+	require.ErrorContains(t, c.run(t.Context()), "the benchmarks module: open "+c.readme)
+	require.NoError(t, os.WriteFile(c.readme, []byte(rounds.Mark(section, "old\n")), 0o600))
+	require.NoError(t, c.run(t.Context()))
+
+	table, err := rounds.Section(c.readme, section)
+	require.NoError(t, err)
+	assert.Regexp(t, `\A\n\| a run of five steps on .*\n(\|.*\n){5}\nEight workflows .*\n8 runs`, "\n"+table)
+	table, err = rounds.Section(c.results, section)
+	require.NoError(t, err)
+	assert.Regexp(t, `\n\| memstreamer +\| 1 of 1 return +\| both return for 1 of 1 runs \| 8 +\|\n`, table)
+	assert.Regexp(t, `\n\| the engine's adapter +\| 0 of 1 return +\| both return for 0 of 1 runs \|`, table)
+	assert.Contains(t, table, "\nMedians of 1 round, in turns")
+}
+
+// Where the tables go, there are the marks for them.
+func TestFilesHaveTheSection(t *testing.T) {
+	for _, file := range []string{"../RESULTS.md", "../../README.md"} {
+		_, err := rounds.Section(file, section)
+		require.NoError(t, err)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	r := report{&rounds.Results{Rounds: 3, Values: make(map[rounds.Figure]rounds.Sample)}, full}
+	set := func(job, unit string, a int, values ...float64) {
+		r.Values[rounds.Figure{of(job, benchmarks.Arrangements[a]), unit}] = values
+	}
+	for i := range benchmarks.Arrangements {
+		for _, c := range columns {
+			set(c.job, c.unit, i, 1, 1, 1)
+		}
+		set(await, late, i, 20, 19, 20)
+		set(await, pairs, i, 3, 4, 5)
+		set(named, names, i, 2008, 2008, 2008)
+	}
+	set(slow, mean, 0, 1, 2, 2)
+	set(slow, mean, 2, 1e-3, 1e-3, 1e-3)
+	set(slow, mean, 3, 0.9e-3, 0.8e-3, 0.7e-3) // by rounds 0.0009, 0.0004, 0.00035
+	set(atOnce, rounds.CPU, 0, 2, 2, 2)
+	set(idle, rounds.Cores, 3, 0.0001, 0.0003, 0.0009)
+	assert.Equal(t, `| memstreamer, outbox parked | over                                | measured | goal       |        |
+|---                         |---                                  |---:      |---:        |---     |
+| mean at 20 a second        | the engine's adapter                | 0.00040× | ≤ 0.00100× | met    |
+| mean at 20 a second        | the engine's adapter, outbox parked | 0.80×    | ≤ 0.80×    | met    |
+| CPU of all at once         | the engine's adapter                | 0.50×    | ≤ 0.60×    | met    |
+| CPU of all at once         | the engine's adapter, outbox parked | 1.00×    | ≤ 0.60×    | missed |
+| idle, cores                |                                     | 0.0003   | ≤ 0.0003   | met    |
+`, r.targets())
+	assert.Contains(t, r.awaited(), "| memstreamer          | 20 of 20 return            | both return for 4 of 20 runs | 2008                     |")
+	assert.Contains(t, r.table(false), "| memstreamer, outbox parked          | 800 µs ±12% ")
+	assert.Contains(t, r.table(true), "| memstreamer, outbox parked          | 800 µs ")
+}
+
+func TestFlags(t *testing.T) {
+	require.NoError(t, full.check(true, false, nil))
+	require.NoError(t, full.check(false, true, nil))
+	require.ErrorContains(t, config{}.check(false, false, nil), "-rounds is 0")
+	require.ErrorContains(t, full.check(false, false, []string{"x"}), `not "x"`)
+	require.ErrorContains(t, full.check(true, true, nil), "does not publish a -quick run")
+}
