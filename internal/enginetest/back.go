@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/memstreamer/memstreamer"
 )
@@ -27,11 +28,24 @@ type through struct {
 }
 
 func (s through) NewReceiver(ctx context.Context, topic string, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
-	o, err := memstreamer.ResolveReceiverOptions(opts...)
-	if err == nil && (o.StreamFromLast > 0 || o.Ephemeral) {
-		return s.direct.NewReceiver(ctx, topic, name, opts...)
+	if slices.ContainsFunc(opts, unknown) {
+		r, err := s.direct.NewReceiver(ctx, topic, name, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
 	}
 	return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
+}
+
+// unknown reports whether opt, valid or not, is an option that the engine does not
+// have. A nil one may be the engine's.
+func unknown(opt memstreamer.ReceiverOption) bool {
+	if opt == nil {
+		return false
+	}
+	o, err := memstreamer.ResolveReceiverOptions(opt)
+	return err != nil || o.StreamFromLast > 0 || o.Ephemeral
 }
 
 // Back returns an engine's streamer in this module's types: the reverse of As.
