@@ -74,7 +74,7 @@ var faults = []fault{
 	{"SharedCursor", "delivers to one receiver of a name until the Ack", "has not returned"},
 
 	// 5. StreamFromLatest.
-	{"StreamFromLatestSkipsOlder", "ignores the option", `event "old"`},
+	{"StreamFromLatestSkipsOlder", "ignores StreamFromLatest", `event "old"`},
 	{"StreamFromLatestPins", "pins at the first Recv", "has not returned"},
 	{"StreamFromLatestOnEmptyTopic", "takes the first event for an older one", `event "second", not event "first"`},
 	{"StreamFromLatestResumes", "skips to the latest each time it is asked", "has not returned"},

@@ -35,6 +35,8 @@ func (r *receiver) altered(e *memstreamer.Event) *memstreamer.Event {
 		e.ForeignID, _, _ = strings.Cut(e.ForeignID, "\x00")
 	case "stamps no time":
 		e.CreatedAt = time.Time{}
+	case "returns CreatedAt in UTC":
+		e.CreatedAt = e.CreatedAt.UTC()
 	case "stamps the time of the delivery":
 		e.CreatedAt = e.CreatedAt.Add(time.Duration(r.turn()))
 	case "delivers one *Event again":

@@ -3,8 +3,11 @@ package reference
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/memstreamer/memstreamer"
 )
 
 // Fault is one thing that streamers do wrong. It counts over all that have it.
@@ -47,6 +50,14 @@ func Subtle() (faults []*Fault) {
 
 // Shown returns how often the fault has shown, if it is one that counts.
 func (f *Fault) Shown() int64 { return f.shown.Load() }
+
+// closedError returns an ErrClosed that says what was closed.
+func (f *Fault) closedError(what string) error {
+	if f.does("does not say what was closed") {
+		return memstreamer.ErrClosed
+	}
+	return fmt.Errorf("%w: %s", memstreamer.ErrClosed, what)
+}
 
 func (f *Fault) does(what string) bool { return f.Does == what }
 

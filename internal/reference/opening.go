@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/memstreamer/memstreamer"
@@ -38,37 +39,84 @@ func plain(name string) string {
 	}, name)
 }
 
-// openWrongly returns the name, and whether to start at the latest, that a fault has
-// a receiver opened with.
-func (s *Streamer) openWrongly(topic, name string, latest bool) (string, bool) {
+// openWrongly returns the name and the options that a fault has a receiver opened
+// with.
+func (s *Streamer) openWrongly(topic, name string, o memstreamer.ReceiverOptions) (string, memstreamer.ReceiverOptions) {
 	switch s.Does {
 	case "has one cursor for all names on a topic":
-		return "of all", latest
+		name = "of all"
 	case "makes names of receivers plain":
-		return plain(name), latest
+		name = plain(name)
 	case "trims spaces from names of receivers":
-		return strings.TrimSpace(name), latest
+		name = strings.TrimSpace(name)
 	case "cuts names of receivers at 255 bytes":
-		return name[:min(len(name), 255)], latest
+		name = name[:min(len(name), 255)]
 	case "takes an empty name":
-		return cmp.Or(name, "default"), latest
+		name = cmp.Or(name, "default")
 	case "starts each receiver at the oldest", "gives each receiver its own cursor":
-		return fmt.Sprint(name, s.turn()), latest
+		name = fmt.Sprint(name, s.turn())
 	case "starts each receiver but the first at the latest":
 		_, again := s.notes.LoadOrStore(topic+name, true)
-		return fmt.Sprint(name, s.turn()), latest || again
-	case "ignores the option":
-		return name, false
+		name, o.StreamFromLatest = fmt.Sprint(name, s.turn()), o.StreamFromLatest || again
+	case "ignores StreamFromLatest":
+		o.StreamFromLatest = false
+	case "ignores StreamFromLast":
+		o.StreamFromLast = 0
+	case "takes StreamFromLast for StreamFromLatest":
+		o.StreamFromLatest = o.StreamFromLatest || o.StreamFromLast > 0
+	case "goes half as far back as StreamFromLast says":
+		o.StreamFromLast /= 2
+	case "counts StreamFromLast from the first Recv":
+		s.notes.Store(lastOf(name), o.StreamFromLast)
+		o.StreamFromLast = 0
+	case "has StreamFromLast win":
+		o.StreamFromLatest = o.StreamFromLatest && o.StreamFromLast == 0
+	case "ignores Ephemeral":
+		o.Ephemeral = false
+	case "takes a minute to open a receiver":
+		time.Sleep(time.Minute)
 	case "starts one for each receiver": // a goroutine
 		go func() { <-s.Life.Done() }()
+	case "starts one for each ephemeral receiver": // a goroutine
+		if o.Ephemeral {
+			go func() { <-s.Life.Done() }()
+		}
 	}
-	return name, latest
+	return name, o
+}
+
+// lastOf is a name whose StreamFromLast a fault remembers.
+type lastOf string
+
+// reachesBack reports whether a fault has an event of that age be one of the last d.
+func (f *Fault) reachesBack(age, d time.Duration) bool {
+	return age <= 2*d && f.shows("goes twice as far back as StreamFromLast says")
+}
+
+// sharesWrongly reports whether a fault gives c, of an ephemeral receiver, to another.
+func (f *Fault) sharesWrongly(c *cursor) bool {
+	if c.open == 0 {
+		return f.does("leaves the cursor of an ephemeral receiver to the next")
+	}
+	return f.shows("has ephemeral receivers of a name share a cursor")
+}
+
+// skipsWrongly reports whether a fault moves a cursor to where a new one would start.
+func (f *Fault) skipsWrongly(o memstreamer.ReceiverOptions) bool {
+	return o.StreamFromLatest && f.does("skips to the latest each time it is asked") ||
+		o.StreamFromLast > 0 && f.does("skips to the last each time it is asked")
 }
 
 // optionsOf returns the options that a fault makes of those that were given.
 func (f *Fault) optionsOf(opts []memstreamer.ReceiverOption) []memstreamer.ReceiverOption {
-	if !f.does("passes over a nil option") {
-		return opts
-	}
-	return slices.DeleteFunc(slices.Clone(opts), func(opt memstreamer.ReceiverOption) bool { return opt == nil })
+	return slices.DeleteFunc(slices.Clone(opts), func(opt memstreamer.ReceiverOption) bool {
+		if opt == nil {
+			return f.does("passes over a nil option")
+		}
+		var o memstreamer.ReceiverOptions
+		opt(&o)
+		_, err := memstreamer.ResolveReceiverOptions(opt)
+		return o.StreamFromLast < 0 && f.does("takes a negative StreamFromLast") ||
+			o.StreamFromLast == 0 && err != nil && f.does("takes a StreamFromLast of 0")
+	})
 }

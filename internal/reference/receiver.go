@@ -2,6 +2,7 @@ package reference
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync/atomic"
 
@@ -45,8 +46,11 @@ func (r *receiver) recv(ctx context.Context) (*delivery, error) {
 func (r *receiver) take(ctx context.Context) (*delivery, <-chan struct{}, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.Streamer.closed {
-		return nil, nil, memstreamer.ErrClosed
+	switch {
+	case r.Streamer.closed:
+		return nil, nil, r.closedError("the streamer")
+	case r.closed:
+		return nil, nil, r.closedError(fmt.Sprintf("the receiver of topic %q and name %q", r.cursor.topic.name, r.name))
 	}
 	for r.next < r.end() && r.passesOver(r.due()) {
 		r.commit()
@@ -89,7 +93,7 @@ func (d *delivery) ack() error {
 	}
 	now := d.lock()
 	defer d.unlock(now)
-	if d.place == d.next && d.cursors[d.name] == d.cursor {
+	if d.place == d.next && d.remembers(d.cursor) {
 		d.commit()
 	}
 	return nil
@@ -118,6 +122,9 @@ func (r *receiver) Close() error {
 	}
 	r.closed = true
 	r.open--
+	if r.open == 0 && r.ephemeral && !r.does("leaves the cursor of an ephemeral receiver to the next") {
+		r.forget(r.cursor)
+	}
 	if now.After(r.closedAt) {
 		r.closedAt = now
 	}

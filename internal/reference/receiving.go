@@ -85,10 +85,15 @@ func (r *receiver) passesOver(e memstreamer.Event) bool {
 		return e.ID <= newest.(int64)
 	case "has one cursor for a name on all topics", "shares a cursor between topics":
 		for _, t := range r.topics {
-			if c := t.cursors[r.name]; c != nil && c.ackedID > e.ID {
+			if c := t.find(r.name, false); c != nil && c.ackedID > e.ID {
 				r.shown.Add(1)
 				return true
 			}
+		}
+	case "counts StreamFromLast from the first Recv":
+		if last, _ := r.notes.Load(lastOf(r.name)); last != nil && last != time.Duration(0) {
+			from, _ := r.notes.LoadOrStore(r.cursor, r.clock.Now().Add(-last.(time.Duration)))
+			return e.CreatedAt.Before(from.(time.Time))
 		}
 	case "takes its events with it":
 		by, _ := r.notes.Load(e.ID)
@@ -219,7 +224,7 @@ func (d *delivery) ackWrongly() (bool, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	late := d.place+1 < d.next && d.cursors[d.name] == d.cursor
+	late := d.place+1 < d.next && d.remembers(d.cursor)
 	switch d.Does {
 	case "refuses an Ack after the receiver's Close":
 		return d.closed, memstreamer.ErrClosed
@@ -227,6 +232,14 @@ func (d *delivery) ackWrongly() (bool, error) {
 		return d.closed, nil
 	case "refuses an Ack after the streamer's Close":
 		return d.Streamer.closed, memstreamer.ErrClosed
+	case "refuses an Ack after an ephemeral receiver's Close":
+		return d.closed && d.ephemeral, memstreamer.ErrClosed
+	case "acks for all of the name after an ephemeral receiver's Close":
+		for _, c := range d.cursors {
+			if d.closed && d.ephemeral && c.name == d.name && c.next == d.place {
+				c.commit()
+			}
+		}
 	case "refuses a late Ack":
 		return late, ErrFault
 	case "goes back for a late Ack", "rewinds on a late ack":
@@ -261,7 +274,13 @@ func (r *receiver) closeWrongly() (bool, error) {
 		}
 	case "forgets a cursor that was never acked":
 		if r.acked == 0 {
-			delete(r.cursors, r.name)
+			r.forget(r.cursor)
+		}
+	case "stores the position of an ephemeral receiver":
+		r.ephemeral = false
+	case "forgets the consumer of the name with an ephemeral receiver":
+		if r.ephemeral {
+			r.forget(r.find(r.name, false))
 		}
 	}
 	return false, nil

@@ -3,6 +3,7 @@ package reference
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"time"
 
@@ -41,8 +42,13 @@ func (s *sender) send(ctx context.Context, e memstreamer.Event) error {
 	}
 	now := s.lock()
 	defer s.unlock(now)
-	if (s.closed || s.Streamer.closed) && (err == nil || s.does("has Send notice a Close first")) {
-		err = memstreamer.ErrClosed
+	if err == nil || s.does("has Send notice a Close first") {
+		switch {
+		case s.Streamer.closed:
+			err = s.closedError("the streamer")
+		case s.closed:
+			err = s.closedError(fmt.Sprintf("the sender of topic %q", s.topicName))
+		}
 	}
 	if !s.sendWrongly(e, now, err) && err == nil {
 		s.append(e, now)

@@ -22,12 +22,10 @@ func (s *Streamer) expired(c *cursor, now time.Time) bool {
 // no cursor holds, and topics that nothing refers to.
 func (s *Streamer) expire(now time.Time) {
 	for topic, t := range s.topics {
+		t.cursors = slices.DeleteFunc(t.cursors, func(c *cursor) bool { return s.expired(c, now) })
 		held := t.end()
-		for name, c := range t.cursors {
-			switch {
-			case s.expired(c, now):
-				delete(t.cursors, name)
-			case c.open > 0 || !s.does("keeps nothing for a closed receiver"):
+		for _, c := range t.cursors {
+			if !s.lets(c) {
 				held = min(held, c.next)
 			}
 		}
@@ -52,10 +50,16 @@ func (s *Streamer) expire(now time.Time) {
 	}
 }
 
+// lets reports whether a fault has c hold no events.
+func (f *Fault) lets(c *cursor) bool {
+	return c.open == 0 && f.does("keeps nothing for a closed receiver") ||
+		c.ephemeral && f.does("keeps nothing for an ephemeral receiver")
+}
+
 // dropsWrongly reports whether a fault drops what is not held, of any age. It does so
 // where there is no period to wait for.
 func (s *Streamer) dropsWrongly() bool {
-	return s.retention == 0 && s.shows("keeps nothing for a closed receiver")
+	return s.retention == 0 && (s.shows("keeps nothing for a closed receiver") || s.shows("keeps nothing for an ephemeral receiver"))
 }
 
 // Stats drops what has expired, and describes what is left.
@@ -71,7 +75,7 @@ func (s *Streamer) Stats() (stats memstreamer.Stats) {
 		stats.Topics = append(stats.Topics, of)
 		for _, c := range t.cursors {
 			of := memstreamer.ReceiverStats{
-				Topic: name, Name: c.name, Open: c.open, Parked: c.parked, Lag: int64(t.end() - c.next),
+				Topic: name, Name: c.name, Ephemeral: c.ephemeral, Open: c.open, Parked: c.parked, Lag: int64(t.end() - c.next),
 				AckedID: c.ackedID, Acked: c.acked, Deliveries: c.deliveries,
 			}
 			if of.Lag > 0 {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,9 +33,10 @@ type Streamer struct {
 
 // topic is one topic, for as long as anything refers to it.
 type topic struct {
+	name    string
 	events  []entry // those that are kept
 	dropped int     // how many were before them
-	cursors map[string]*cursor
+	cursors []*cursor
 	senders int           // open ones
 	changed chan struct{} // closed when a parked Recv has to look again
 }
@@ -45,10 +47,11 @@ type entry struct {
 	added time.Time
 }
 
-// cursor is how far one name has acked a topic.
+// cursor is the position of one consumer.
 type cursor struct {
 	*topic
-	name string
+	name      string
+	ephemeral bool
 
 	next           int   // the place of the oldest event not acked, among all that were sent
 	deliveries     int64 // of that event
@@ -75,9 +78,9 @@ func New(f *Fault, clock memstreamer.Clock, retention time.Duration) *Streamer {
 
 // lock reads the clock, which is user code, and then locks.
 func (s *Streamer) lock() (now time.Time) {
-	now = s.clock.Now().Round(0) // without the monotonic reading
+	t := s.clock.Now()
 	s.mu.Lock()
-	return now
+	return time.Unix(t.Unix(), int64(t.Nanosecond()))
 }
 
 // unlock drops what has expired, and unlocks.
@@ -89,7 +92,7 @@ func (s *Streamer) unlock(now time.Time) {
 // topic returns the topic of that name, new if there is none.
 func (s *Streamer) topic(name string) *topic {
 	if s.topics[name] == nil {
-		s.topics[name] = &topic{cursors: map[string]*cursor{}, changed: make(chan struct{})}
+		s.topics[name] = &topic{name: name, changed: make(chan struct{})}
 	}
 	return s.topics[name]
 }
@@ -108,7 +111,7 @@ func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.Eve
 	now := s.lock()
 	defer s.unlock(now)
 	if s.closed && !s.does("opens senders after Close") {
-		return nil, memstreamer.ErrClosed
+		return nil, s.closedError("the streamer")
 	}
 	topic = s.topicOf(topic)
 	s.topic(topic).senders++
@@ -152,16 +155,24 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 	now := s.lock()
 	defer s.unlock(now)
 	if s.closed {
-		return nil, memstreamer.ErrClosed
+		return nil, s.closedError("the streamer")
 	}
-	name, latest := s.openWrongly(topic, name, o.StreamFromLatest)
+	name, o = s.openWrongly(topic, name, o)
 	t := s.topic(s.topicOf(topic))
-	c := t.cursors[name]
-	if c == nil || s.expired(c, now) {
-		c = &cursor{topic: t, name: name, next: s.start(t, latest, now)}
-		t.cursors[name] = c
-	} else if latest && s.does("skips to the latest each time it is asked") {
-		c.next = t.end()
+	c := t.find(name, o.Ephemeral)
+	switch {
+	case c == nil:
+	case o.Ephemeral && !s.sharesWrongly(c):
+		c = nil
+	case s.expired(c, now):
+		t.forget(c)
+		c = nil
+	case s.skipsWrongly(o):
+		c.next = s.start(t, o, now)
+	}
+	if c == nil {
+		c = &cursor{topic: t, name: name, ephemeral: o.Ephemeral, next: s.start(t, o, now)}
+		t.cursors = append(t.cursors, c)
 	}
 	if c.open == 0 {
 		c.closedAt = time.Time{}
@@ -171,39 +182,48 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 }
 
 // start returns the place at which a new cursor starts: past the newest event, or at
-// the oldest that is not past the period.
-func (s *Streamer) start(t *topic, latest bool, now time.Time) int {
-	if latest && t.end() == 0 && s.does("takes the first event for an older one") {
+// the oldest that is neither past the period nor too old for StreamFromLast.
+func (s *Streamer) start(t *topic, o memstreamer.ReceiverOptions, now time.Time) int {
+	if (o.StreamFromLatest || o.StreamFromLast > 0) && t.end() == 0 && s.does("takes the first event for an older one") {
 		return 1
 	}
-	if latest {
+	if o.StreamFromLatest {
 		return t.end()
 	}
 	for i, e := range t.events {
-		if !s.old(e.added, now) || s.shows("gives a new name what is too old for it") {
+		if s.old(e.added, now) && !s.shows("gives a new name what is too old for it") {
+			continue
+		}
+		if age := now.Sub(e.added); o.StreamFromLast == 0 || age <= o.StreamFromLast || s.reachesBack(age, o.StreamFromLast) {
 			return t.dropped + i
 		}
+	}
+	if o.StreamFromLast > 0 && s.does("starts at the oldest if none is of the last") {
+		return t.dropped
 	}
 	return t.end()
 }
 
-// Forget forgets the cursor of (topic, name), unless a receiver of it is open.
+// Forget forgets the consumer (topic, name), unless a receiver of it is open.
 func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if topic == "" || name == "" {
+		return errors.New("reference: topic or name is empty")
+	}
 	now := s.lock()
 	defer s.unlock(now)
-	t := s.topics[topic]
-	switch {
-	case s.closed:
-		return memstreamer.ErrClosed
-	case t == nil || t.cursors[name] == nil:
-		return nil
-	case t.cursors[name].open > 0:
-		return fmt.Errorf("reference: a receiver of topic %q and name %q is open", topic, name)
+	if s.closed {
+		return s.closedError("the streamer")
 	}
-	delete(t.cursors, name)
+	if t := s.topics[topic]; t != nil {
+		c := t.find(name, false)
+		if c != nil && c.open > 0 {
+			return fmt.Errorf("reference: a receiver of topic %q and name %q is open", topic, name)
+		}
+		t.forget(c)
+	}
 	return nil
 }
 
@@ -228,6 +248,24 @@ func (s *Streamer) Close() error {
 
 // end returns the place after the newest event.
 func (t *topic) end() int { return t.dropped + len(t.events) }
+
+// find returns the cursor of the consumer of that name, or nil. If ephemeral, it is
+// the first of those that ephemeral receivers of that name have.
+func (t *topic) find(name string, ephemeral bool) *cursor {
+	i := slices.IndexFunc(t.cursors, func(c *cursor) bool { return c.name == name && c.ephemeral == ephemeral })
+	if i < 0 {
+		return nil
+	}
+	return t.cursors[i]
+}
+
+// forget forgets c, if it is remembered.
+func (t *topic) forget(c *cursor) {
+	t.cursors = slices.DeleteFunc(t.cursors, func(other *cursor) bool { return other == c })
+}
+
+// remembers reports whether c was not forgotten.
+func (t *topic) remembers(c *cursor) bool { return slices.Contains(t.cursors, c) }
 
 // change has each Recv that is parked on t look again.
 func (t *topic) change() {
