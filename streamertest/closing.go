@@ -47,6 +47,35 @@ func closedSender(t *trial) {
 	t.take(t.receiver("orders", "a"), "before", "after")
 }
 
+// closedSaysWhat wants the error of a closed sender, receiver or streamer to say which.
+func closedSaysWhat(t *trial) {
+	s, r := t.sender("orders"), t.receiver("orders", "reader")
+	closedSender, closedReceiver := t.sender("orders"), t.receiver("orders", "reader")
+	c := t.park(t.Context(), closedReceiver)[0]
+	t.close("sender", closedSender)
+	t.close("receiver", closedReceiver)
+	t.names("Send after Close", closedSender.Send(t.Context(), "refused", 1, nil), t.topic("orders"))
+	for _, c := range []*call{c, t.start(t.Context(), closedReceiver)} {
+		t.failed(memstreamer.ErrClosed, c)
+		t.names("Recv after Close", c.err, t.topic("orders"))
+		t.names("Recv after Close", c.err, "reader")
+	}
+	if t.closer == nil {
+		return
+	}
+	c = t.park(t.Context(), r)[0]
+	t.close("streamer", t.closer)
+	t.failed(memstreamer.ErrClosed, c)
+	for what, err := range map[string]error{
+		"Recv":        c.err,
+		"Send":        s.Send(t.Context(), "refused", 1, nil),
+		"NewSender":   t.refusedSender(t.Context(), "orders"),
+		"NewReceiver": t.refusedReceiver(t.Context(), "orders", "reader"),
+	} {
+		t.names(what+" after Close of the streamer", err, "the streamer")
+	}
+}
+
 func closedWakesRecv(t *trial) {
 	r := t.receiver("orders", "a")
 	calls := t.park(t.Context(), r, r, t.receiver("orders", "a"), t.receiver("orders", "b"))

@@ -38,6 +38,7 @@ var faults = []fault{
 	{"EventIsWhatWasSent", "ends the foreign ID at a NUL", "not event"},
 	{"EventIsWhatWasSent", "stamps no time", "has no CreatedAt"},
 	{"EventIsWhatWasSent", "stamps the time of the delivery", "was delivered with"},
+	{"CreatedAtIsLocal", "returns CreatedAt in UTC", "+0000 UTC, and not"},
 	{"IDsWithoutGaps", "counts by two", "has ID 2"},
 	{"IDsWithoutGaps", "counts each topic for itself", "has ID 1"},
 	{"IDsWithoutGaps", "takes an ID for a Send that it refuses", "has ID 4"},
@@ -65,20 +66,42 @@ var faults = []fault{
 	{"LateAckChangesNothing", "refuses a late Ack", reference.ErrFault.Error()},
 	{"LateAckChangesNothing", "goes back for a late Ack", `event "second", not event "third"`},
 
-	// 4. Cursors.
+	// 4. Positions.
 	{"CursorPerTopicAndName", "has one cursor for a name on all topics", `not event "invoice 0"`},
 	{"CursorPerTopicAndName", "has one cursor for all names on a topic", "has not returned"},
 	{"CursorSurvivesClose", "starts each receiver at the oldest", `event "first", not event "second"`},
 	{"CursorSurvivesClose", "starts each receiver but the first at the latest", "has not returned"},
 	{"SharedCursor", "gives each receiver its own cursor", `event "first", not event "second"`},
 	{"SharedCursor", "delivers to one receiver of a name until the Ack", "has not returned"},
+	{"EphemeralHasItsOwnPosition", "ignores Ephemeral", "has not returned"},
+	{"EphemeralHasItsOwnPosition", "has ephemeral receivers of a name share a cursor", "has not returned"},
+	{"EphemeralIsForgotten", "leaves the cursor of an ephemeral receiver to the next", `event "second", not event "first"`},
+	{"EphemeralIsForgotten", "stores the position of an ephemeral receiver", `event "second", not event "third"`},
+	{"EphemeralIsForgotten", "forgets the consumer of the name with an ephemeral receiver", `event "first", not event "fourth"`},
+	{"EphemeralIsForgotten", "does not wake on Close of the receiver", "has not returned"},
+	{"EphemeralHoldsEvents", "keeps nothing for an ephemeral receiver", `event "event 0": after 1s, Recv has not returned`},
+	{"EphemeralLateAck", "refuses an Ack after an ephemeral receiver's Close", memstreamer.ErrClosed.Error()},
+	{"EphemeralLateAck", "acks for all of the name after an ephemeral receiver's Close", `event "second", not event "first"`},
 
-	// 5. StreamFromLatest.
+	// 5. A new consumer.
 	{"StreamFromLatestSkipsOlder", "ignores StreamFromLatest", `event "old"`},
 	{"StreamFromLatestPins", "pins at the first Recv", "has not returned"},
 	{"StreamFromLatestOnEmptyTopic", "takes the first event for an older one", `event "second", not event "first"`},
 	{"StreamFromLatestResumes", "skips to the latest each time it is asked", "has not returned"},
 	{"StreamFromLatestResumes", "forgets a cursor that was never acked", "has not returned"},
+	{"StreamFromLastStarts", "ignores StreamFromLast", `event "old", not event "middle"`},
+	{"StreamFromLastStarts", "takes StreamFromLast for StreamFromLatest", `event "new", not event "middle"`},
+	{"StreamFromLastStarts", "goes half as far back as StreamFromLast says", `event "young", not event "middle"`},
+	{"StreamFromLastStarts", "goes twice as far back as StreamFromLast says", `event "old", not event "middle"`},
+	{"StreamFromLastStarts", "counts StreamFromLast from the first Recv", "has not returned"},
+	{"StreamFromLastStarts", "stamps no time", "the streamer's clock has to run"},
+	{"StreamFromLastStarts", "takes a minute to open a receiver", "no NewReceiver was fast enough"},
+	{"StreamFromLastOnIdleTopic", "starts at the oldest if none is of the last", `event "old", not event "first"`},
+	{"StreamFromLastOnIdleTopic", "takes the first event for an older one", `event "second", not event "first"`},
+	{"StreamFromLastResumes", "skips to the last each time it is asked", "not event"},
+	{"StreamFromLastWithLatest", "has StreamFromLast win", `event "old", not event "new"`},
+	{"StreamFromLastRefused", "takes a negative StreamFromLast", "NewReceiver returned no error"},
+	{"StreamFromLastRefused", "takes a StreamFromLast of 0", "NewReceiver returned no error"},
 
 	// 6. Topics.
 	{"TopicHeader", "ignores the header", `event "last", not event "by its header"`},
@@ -136,6 +159,7 @@ var faults = []fault{
 	{"ClosedSender", "sends after Close", "Send after Close returned the error <nil>"},
 	{"ClosedSender", "appends what it refuses", `event "refused", not event "after"`},
 	{"ClosedSender", "takes its events with it", `event "after", not event "before"`},
+	{"ClosedSaysWhat", "does not say what was closed", `does not say "the streamer"`},
 	{"ClosedWakesRecv", "does not wake on Close of the receiver", "has not returned"},
 	{"ClosedWakesRecv", "wakes the other receivers of the topic", `not event "later"`},
 	{"ClosedStreamer", "ignores Close", "Send returned the error <nil>"},
@@ -147,10 +171,11 @@ var faults = []fault{
 	{"RefusesEmpty", "takes an empty topic for a receiver", "NewReceiver returned no error"},
 	{"RefusesEmpty", "takes an empty name", "NewReceiver returned no error"},
 	{"RefusesEmpty", "passes over a nil option", "NewReceiver returned no error"},
-	{"RefusesEmpty", "does not say what is empty", "does not name the topic"},
+	{"RefusesEmpty", "does not say what is empty", `does not say "topic"`},
 
 	// 11. Goroutines.
 	{"NoGoroutinesLeft", "starts one for each receiver", "goroutines after Close"},
+	{"NoGoroutinesLeft", "starts one for each ephemeral receiver", "goroutines after Close"},
 	{"NoGoroutinesLeft", "starts one for each Recv, which outlives that", "goroutines after Close"},
 	{"NoGoroutinesParked", "starts one to watch the context", "goroutines while receivers are parked"},
 	{"NoGoroutinesOnHotPath", "starts one for each Recv", "at least as many goroutines"},

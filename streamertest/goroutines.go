@@ -20,8 +20,11 @@ const goroutineLabel = "streamertest"
 func noGoroutinesLeft(t *trial) {
 	use := func(name string) {
 		s, r := t.sender("orders"), t.receiver("orders", name, memstreamer.StreamFromLatest())
+		e := t.ephemeral("orders", name, memstreamer.StreamFromLatest())
 		t.send(s, "event")
 		t.take(r, "event")
+		t.take(e, "event")
+		t.close("ephemeral receiver", e)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		calls := []*call{t.start(ctx, r)}
@@ -55,7 +58,7 @@ func noGoroutinesLeft(t *trial) {
 func noGoroutinesParked(t *trial) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	calls := t.park(ctx, t.receiver("orders", "a"), t.receiver("orders", "a"), t.receiver("orders", "b"), t.receiver("orders", "c"))
+	calls := t.park(ctx, t.receiver("orders", "a"), t.receiver("orders", "a"), t.receiver("orders", "b"), t.ephemeral("orders", "b"))
 	t.atMost(1+len(calls), "while receivers are parked")
 	cancel()
 	t.failed(context.Canceled, calls...)

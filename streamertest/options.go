@@ -22,9 +22,10 @@ func WithDeadline(d time.Duration) Option {
 }
 
 // WithQuiet sets how long the suite waits to see that a Recv with nothing to
-// return stays where it is, about a dozen times in all. The default is 10 ms, for
-// an implementation in memory. Over a network, make it a few round trips: a
-// shorter one may miss a fault, but never finds one that is not there.
+// return stays where it is, or for events to grow older, about thirty times in all.
+// The default is 10 ms, for an implementation in memory. Over a network, make it a
+// few round trips: a shorter one may miss a fault, but never finds one that is not
+// there.
 func WithQuiet(d time.Duration) Option {
 	return func(c *config) { c.quiet = d }
 }

@@ -97,6 +97,16 @@ func eventIsWhatWasSent(t *trial) {
 	}
 }
 
+// createdAtIsLocal wants times that compare as those of time.Unix do: local ones,
+// without a monotonic reading.
+func createdAtIsLocal(t *trial) {
+	t.send(t.sender("orders"), "first")
+	e, _ := t.recv(t.receiver("orders", "a"), "first")
+	if at := e.CreatedAt; at != time.Unix(at.Unix(), int64(at.Nanosecond())) {
+		t.Errorf("CreatedAt is %v, and not as time.Unix returns it", at)
+	}
+}
+
 // same checks that two deliveries are of one event.
 func (t *trial) same(got, want *memstreamer.Event) {
 	t.Helper()

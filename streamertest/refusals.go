@@ -18,7 +18,7 @@ func refusesEmpty(t *trial) {
 // names checks that an error says what was wrong.
 func (t *trial) names(what string, err error, word string) {
 	t.Helper()
-	if !strings.Contains(err.Error(), word) {
-		t.Errorf("%s returned the error %q, which does not name the %s", what, err, word)
+	if err == nil || !strings.Contains(err.Error(), word) {
+		t.Errorf("%s returned the error %v, which does not say %q", what, err, word)
 	}
 }

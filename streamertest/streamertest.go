@@ -12,7 +12,8 @@
 // Unexpected ones show by order: an event that must not be there would come before
 // one that is sent later. That a Recv with nothing to return waits can only be
 // watched, for a quiet time. Both times are options, so that the suite is fast in
-// memory and fair over a network.
+// memory and fair over a network. Ages of events are judged by their CreatedAt: the
+// streamer's clock may tell any time, but it has to run.
 package streamertest
 
 import (
@@ -92,6 +93,7 @@ var contract = []promise{
 	{name: "VisibleWhenSendReturns", check: visibleWhenSendReturns},
 	{name: "RecvWaits", check: recvWaits},
 	{name: "EventIsWhatWasSent", check: eventIsWhatWasSent},
+	{name: "CreatedAtIsLocal", check: createdAtIsLocal},
 	{name: "IDsWithoutGaps", check: idsWithoutGaps, needs: inMemory},
 	{name: "WakesAtOnce", check: wakesAtOnce, needs: inMemory},
 
@@ -109,16 +111,25 @@ var contract = []promise{
 	{name: "AckAfterClose", check: ackAfterClose},
 	{name: "LateAckChangesNothing", check: lateAckChangesNothing},
 
-	// 4. Cursors.
+	// 4. Positions.
 	{name: "CursorPerTopicAndName", check: cursorPerTopicAndName},
 	{name: "CursorSurvivesClose", check: cursorSurvivesClose},
 	{name: "SharedCursor", check: sharedCursor},
+	{name: "EphemeralHasItsOwnPosition", check: ephemeralHasItsOwnPosition},
+	{name: "EphemeralIsForgotten", check: ephemeralIsForgotten},
+	{name: "EphemeralHoldsEvents", check: ephemeralHoldsEvents},
+	{name: "EphemeralLateAck", check: ephemeralLateAck},
 
-	// 5. StreamFromLatest.
+	// 5. A new consumer.
 	{name: "StreamFromLatestSkipsOlder", check: streamFromLatestSkipsOlder},
 	{name: "StreamFromLatestPins", check: streamFromLatestPins},
 	{name: "StreamFromLatestOnEmptyTopic", check: streamFromLatestOnEmptyTopic},
 	{name: "StreamFromLatestResumes", check: streamFromLatestResumes},
+	{name: "StreamFromLastStarts", check: streamFromLastStarts},
+	{name: "StreamFromLastOnIdleTopic", check: streamFromLastOnIdleTopic},
+	{name: "StreamFromLastResumes", check: streamFromLastResumes},
+	{name: "StreamFromLastWithLatest", check: streamFromLastWithLatest},
+	{name: "StreamFromLastRefused", check: streamFromLastRefused},
 
 	// 6. Topics.
 	{name: "TopicHeader", check: topicHeader},
@@ -140,6 +151,7 @@ var contract = []promise{
 	{name: "CloseIsIdempotent", check: closeIsIdempotent},
 	{name: "ClosedReceiver", check: closedReceiver},
 	{name: "ClosedSender", check: closedSender},
+	{name: "ClosedSaysWhat", check: closedSaysWhat},
 	{name: "ClosedWakesRecv", check: closedWakesRecv},
 	{name: "ClosedStreamer", check: closedStreamer, needs: closing},
 	{name: "ClosedStreamerWakesRecv", check: closedStreamerWakesRecv, needs: closing},

@@ -2,11 +2,13 @@
 // whose receivers wait by asking again. It is what the in-memory adapter of
 // luno/workflow was up to v0.4.0, and correct: events in order, at least once,
 // cursors by topic and name. It leaves out isolation (the header map given to Send
-// is the one that every receiver gets) and the refusal of empty names.
+// is the one that every receiver gets), the refusal of empty names, Ephemeral, the form
+// of CreatedAt, and what it was that a memstreamer.ErrClosed is about.
 package baseline
 
 import (
 	"context"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,8 +62,12 @@ func (p *polling) NewReceiver(ctx context.Context, topic, name string, opts ...m
 		return nil, memstreamer.ErrClosed
 	}
 	position := 0
-	if options.StreamFromLatest {
+	switch {
+	case options.StreamFromLatest:
 		position = len(log)
+	case options.StreamFromLast > 0:
+		since := time.Now().Add(-options.StreamFromLast)
+		position = sort.Search(len(log), func(i int) bool { return !log[i].event.CreatedAt.Before(since) })
 	}
 	key := cursorKey{topic, name}
 	p.cursors.open(key, position)
