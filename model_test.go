@@ -2,187 +2,67 @@ package memstreamer_test
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/reference"
 )
 
-// model is what the contract and the rules of retention say, in as few words.
-type model struct {
-	period time.Duration // 0: without retention
-	now    time.Time
-	lastID int64
-	topics map[string]*modelTopic
+// described is a streamer that says what it holds.
+type described interface {
+	memstreamer.EventStreamer
+	Stats() memstreamer.Stats
+	Forget(ctx context.Context, topic, name string) error
+	Close() error
 }
 
-type modelTopic struct {
-	events  []modelEvent // all ever sent
-	dropped int
-	names   map[string]*modelName
-	senders int
-}
+// both are something of the streamer under test, and that of the reference.
+type both[E any] [2]E
 
-type modelEvent struct {
-	memstreamer.Event
-	added time.Time
-}
-
-type modelName struct {
-	topic      *modelTopic
-	next       int // index in topic.events
-	deliveries int64
-	acked      int64
-	ackedID    int64
-	open       int
-	closedAt   time.Time // the latest close, since all were closed
-	forgotten  bool
-}
-
-func (m *model) topic(name string) *modelTopic {
-	if m.topics[name] == nil {
-		m.topics[name] = &modelTopic{names: map[string]*modelName{}}
-	}
-	return m.topics[name]
-}
-
-func (m *model) old(t time.Time) bool { return m.period > 0 && m.now.Sub(t) > m.period }
-
-func (m *model) send(topic string, event memstreamer.Event) {
-	m.lastID++
-	event.ID, event.CreatedAt = m.lastID, m.now
-	t, added := m.topic(topic), m.now
-	if n := len(t.events); n > t.dropped && t.events[n-1].added.After(added) {
-		added = t.events[n-1].added
-	}
-	t.events = append(t.events, modelEvent{event, added})
-}
-
-// name returns the name for one more receiver.
-func (m *model) name(topic, name string, latest bool) *modelName {
-	t := m.topic(topic)
-	if t.names[name] == nil {
-		start := len(t.events)
-		if !latest {
-			for start = t.dropped; start < len(t.events) && m.old(t.events[start].added); {
-				start++
-			}
-		}
-		t.names[name] = &modelName{topic: t, next: start}
-	}
-	if t.names[name].open == 0 {
-		t.names[name].closedAt = time.Time{}
-	}
-	t.names[name].open++
-	return t.names[name]
-}
-
-func (n *modelName) ack(index int) {
-	if !n.forgotten && index == n.next {
-		n.next++
-		n.acked++
-		n.ackedID = n.topic.events[index].ID
-		n.deliveries = 0
-	}
-}
-
-// expire applies the rules of retention.
-func (m *model) expire() {
-	for topic, t := range m.topics {
-		for name, n := range t.names {
-			if n.open == 0 && m.old(n.closedAt) {
-				m.forget(t, name)
-			}
-		}
-		for t.dropped < len(t.events) && m.old(t.events[t.dropped].added) && !t.needed(t.dropped) {
-			t.dropped++
-		}
-		if t.dropped == len(t.events) && len(t.names) == 0 && t.senders == 0 {
-			delete(m.topics, topic)
-		}
-	}
-}
-
-func (m *model) forget(t *modelTopic, name string) {
-	t.names[name].forgotten = true
-	delete(t.names, name)
-}
-
-// needed reports whether a name has not acked that event.
-func (t *modelTopic) needed(index int) bool {
-	for _, n := range t.names {
-		if n.next <= index {
-			return true
-		}
-	}
-	return false
-}
-
-func (m *model) stats() memstreamer.Stats {
-	stats := memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}
-	for topic, t := range m.topics {
-		ts := memstreamer.TopicStats{Topic: topic, Retained: len(t.events) - t.dropped, Sent: int64(len(t.events))}
-		if ts.Retained > 0 {
-			ts.FirstID, ts.LastID = t.events[t.dropped].ID, t.events[len(t.events)-1].ID
-		}
-		stats.Topics = append(stats.Topics, ts)
-		for name, n := range t.names {
-			rs := memstreamer.ReceiverStats{
-				Topic: topic, Name: name, Open: n.open, Lag: int64(len(t.events) - n.next),
-				AckedID: n.ackedID, Acked: n.acked, Deliveries: n.deliveries,
-			}
-			if rs.Lag > 0 {
-				rs.OldestUnacked = t.events[n.next].CreatedAt
-			}
-			stats.Receivers = append(stats.Receivers, rs)
-		}
-	}
-	slices.SortFunc(stats.Topics, func(a, b memstreamer.TopicStats) int { return cmp.Compare(a.Topic, b.Topic) })
-	slices.SortFunc(stats.Receivers, func(a, b memstreamer.ReceiverStats) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Name, b.Name))
-	})
-	return stats
-}
-
-// delivery is what one Recv returned.
-type delivery struct {
-	name  *modelName
-	index int
-	ack   memstreamer.Ack
-}
-
-// driver lets a program, each byte a choice, drive a streamer and the model, and
-// fails where they differ. After each step it checks the streamer's own books, and
-// compares all that Stats tells.
+// driver lets a program, each byte a choice, make the same calls on a streamer and on
+// the reference, and fails where they differ. After each step it checks the streamer's
+// own books, and compares all that Stats tells.
 type driver struct {
-	*testing.T
+	require.TestingT
+	ctx     context.Context // of all calls
 	program []byte
 	// lazy compares Stats at times only: Stats drops what has expired, and the other
 	// calls have to do without.
-	lazy  bool
-	model model
-	clock *steppedClock
-	s     *memstreamer.StreamConstructor
+	lazy      bool
+	period    time.Duration // 0: without retention
+	clock     *steppedClock
+	streamers both[described]
+	sent      int // events of an ID of their own
 
-	senders    []openSender
-	receivers  []openReceiver
-	deliveries []delivery
+	senders   []both[memstreamer.EventSender]
+	receivers []both[memstreamer.EventReceiver]
+	parked    []*parkedRecv
+	acks      []both[memstreamer.Ack]
 }
 
-type openSender struct {
-	topic  string
-	sender memstreamer.EventSender
+// received is what a Recv returned.
+type received struct {
+	event *memstreamer.Event
+	ack   memstreamer.Ack
+	err   error
 }
 
-type openReceiver struct {
-	name     *modelName
-	receiver memstreamer.EventReceiver
+// parkedRecv is a Recv that may go on through many steps.
+type parkedRecv struct {
+	cancel   context.CancelFunc
+	returned both[*received] // nil until then
 }
 
 const modelPeriod = 10 * time.Second
@@ -192,44 +72,26 @@ var (
 	modelNames  = []string{"x", "y"}
 )
 
-func runModel(t *testing.T, program []byte) {
-	d := &driver{T: t, program: program, clock: newSteppedClock()}
-	d.model.topics = map[string]*modelTopic{}
+// runModel runs a program in a bubble, which shows when a Recv is parked.
+func runModel(t require.TestingT, program []byte, newStreamer func(memstreamer.Clock, time.Duration) described) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d := &driver{TestingT: t, ctx: ctx, program: program, clock: newSteppedClock()}
 	if d.choose(4) > 0 {
-		d.model.period = modelPeriod
+		d.period = modelPeriod
 	}
 	d.lazy = d.choose(2) > 0
-	d.s = memstreamer.New(memstreamer.WithClock(d.clock), memstreamer.WithRetention(d.model.period))
+	d.streamers = both[described]{newStreamer(d.clock, d.period), reference.New(nil, d.clock, d.period)}
 	steps := []func(){
 		d.openSender, d.send, d.send, d.sendMany, d.closeSender,
 		d.openReceiver, d.receive, d.receive, d.receiveMany, d.ack, d.ack, d.closeReceiver,
-		d.forget, d.wait, d.compare,
+		d.forget, d.wait, d.compare, d.park, d.cancelRecv,
 	}
 	for len(d.program) > 0 {
-		d.model.now = d.clock.Now()
 		steps[d.choose(len(steps))]()
-		d.model.now = d.clock.Now()
-		d.model.expire()
-		if !d.lazy {
-			d.compare()
-		}
-		require.NoError(t, d.s.CheckInvariants())
+		d.look()
 	}
-	d.compare()
-}
-
-func (d *driver) compare() {
-	want, got := d.model.stats(), d.s.Stats()
-	if d.lazy {
-		// A topic that is used again before it was found expired lives on.
-		for i := range got.Topics {
-			got.Topics[i].Sent = 0
-		}
-		for i := range want.Topics {
-			want.Topics[i].Sent = 0
-		}
-	}
-	require.Equal(d, want, got)
+	d.close()
 }
 
 func (d *driver) choose(n int) int {
@@ -249,18 +111,80 @@ func pick[T any](d *driver, s []T) (i int, ok bool) {
 	return len(s) - 1 - d.choose(min(len(s), 5)), true
 }
 
+// try makes one call on each, which have to fail alike, or both to succeed.
+func try[E any](d *driver, of both[E], call func(i int, on E) error) error {
+	var errs both[error]
+	for i, on := range of {
+		errs[i] = kind(call(i, on))
+	}
+	require.Equal(d, errs[1], errs[0])
+	return errs[0]
+}
+
+// kind returns what the contract says of an error: not its text.
+func kind(err error) error {
+	for _, known := range []error{nil, memstreamer.ErrClosed, context.Canceled} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return errors.New("an error of no kind")
+}
+
+// look looks at what a step has done.
+func (d *driver) look() {
+	d.collect()
+	if !d.lazy {
+		d.compare()
+	}
+	if s, ok := d.streamers[0].(*memstreamer.StreamConstructor); ok {
+		require.NoError(d, s.CheckInvariants())
+	}
+}
+
+func (d *driver) compare() {
+	var stats both[memstreamer.Stats]
+	for i, s := range d.streamers {
+		stats[i] = s.Stats()
+		if d.lazy {
+			// A topic that is used again before it was found expired lives on.
+			for j := range stats[i].Topics {
+				stats[i].Topics[j].Sent = 0
+			}
+		}
+		rows := stats[i].Receivers
+		require.True(d, slices.IsSortedFunc(rows, byName), "%+v", rows)
+		// Those of ephemeral receivers of one name are in no order.
+		slices.SortFunc(rows, func(a, b memstreamer.ReceiverStats) int {
+			if order := byName(a, b); order != 0 {
+				return order
+			}
+			return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b))
+		})
+	}
+	require.Equal(d, stats[1], stats[0])
+}
+
+func byName(a, b memstreamer.ReceiverStats) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Name, b.Name))
+}
+
 func (d *driver) openSender() {
 	topic := modelTopics[d.choose(3)]
-	d.model.topic(topic).senders++
-	d.senders = append(d.senders, openSender{topic, newSender(d, d.s, topic)})
+	var opened both[memstreamer.EventSender]
+	require.NoError(d, try(d, d.streamers, func(i int, s described) (err error) {
+		opened[i], err = s.NewSender(d.ctx, topic)
+		return err
+	}))
+	d.senders = append(d.senders, opened)
 }
 
 func (d *driver) closeSender() {
 	if i, ok := pick(d, d.senders); ok {
-		require.NoError(d, d.senders[i].sender.Close())
-		require.NoError(d, d.senders[i].sender.Close())
-		require.ErrorIs(d, d.senders[i].sender.Send(d.Context(), "", 1, nil), memstreamer.ErrClosed)
-		d.model.topic(d.senders[i].topic).senders--
+		for range 2 {
+			_ = try(d, d.senders[i], func(_ int, s memstreamer.EventSender) error { return s.Close() })
+		}
+		require.ErrorIs(d, d.sendBy(d.senders[i], "", 1, nil), memstreamer.ErrClosed)
 		d.senders = slices.Delete(d.senders, i, i+1)
 	}
 }
@@ -270,117 +194,171 @@ func (d *driver) send() {
 	if !ok {
 		return
 	}
-	topic := d.senders[i].topic
 	headers := []map[memstreamer.Header]string{
 		nil, {}, {"": "", "k": "\x00é\n"}, {memstreamer.HeaderRunID: "run", memstreamer.HeaderTopic: ""},
 		{memstreamer.HeaderTopic: modelTopics[d.choose(3)]},
 	}[d.choose(5)]
-	if other := headers[memstreamer.HeaderTopic]; other != "" {
-		topic = other
-	}
-	event := memstreamer.Event{ForeignID: fmt.Sprint("f", d.model.lastID), Type: d.choose(256) - 128, Headers: maps.Clone(headers)}
-	d.model.send(topic, event)
-	require.NoError(d, d.senders[i].sender.Send(d.Context(), event.ForeignID, event.Type, headers))
-	if headers != nil {
-		headers[memstreamer.HeaderTopic] = "changed after Send"
-	}
+	d.sent++
+	require.NoError(d, d.sendBy(d.senders[i], fmt.Sprint("f", d.sent), d.choose(256)-128, headers))
+}
+
+func (d *driver) sendBy(s both[memstreamer.EventSender], foreignID string, statusType int, headers map[memstreamer.Header]string) error {
+	return try(d, s, func(_ int, s memstreamer.EventSender) error {
+		own := maps.Clone(headers)
+		defer clear(own)
+		return s.Send(d.ctx, foreignID, statusType, own)
+	})
 }
 
 // sendMany crosses segments and chunks.
 func (d *driver) sendMany() {
 	if i, ok := pick(d, d.senders); ok {
 		for range d.choose(2 * memstreamer.SegmentSize) {
-			d.model.send(d.senders[i].topic, memstreamer.Event{})
-			require.NoError(d, d.senders[i].sender.Send(d.Context(), "", 0, nil))
+			require.NoError(d, d.sendBy(d.senders[i], "", 0, nil))
 		}
 	}
 }
 
+// openReceiver opens a receiver, half of the time without options.
 func (d *driver) openReceiver() {
-	topic, name, latest := modelTopics[d.choose(3)], modelNames[d.choose(2)], d.choose(3) == 1
+	topic, name := modelTopics[d.choose(3)], modelNames[d.choose(2)]
 	var opts []memstreamer.ReceiverOption
-	if latest {
-		opts = append(opts, memstreamer.StreamFromLatest())
+	if choice := d.choose(16); choice < 8 {
+		if choice&1 > 0 {
+			opts = append(opts, memstreamer.StreamFromLatest())
+		}
+		if choice&2 > 0 {
+			last := []time.Duration{1, time.Second, modelPeriod - time.Second, modelPeriod, modelPeriod + 1, 3 * modelPeriod, 0, -1}
+			opts = append(opts, memstreamer.StreamFromLast(last[d.choose(len(last))]))
+		}
+		if choice&4 > 0 {
+			opts = append(opts, memstreamer.Ephemeral())
+		}
 	}
-	d.receivers = append(d.receivers, openReceiver{d.model.name(topic, name, latest), newReceiver(d, d.s, topic, name, opts...)})
+	var r both[memstreamer.EventReceiver]
+	if try(d, d.streamers, func(i int, s described) (err error) {
+		r[i], err = s.NewReceiver(d.ctx, topic, name, opts...)
+		return err
+	}) == nil {
+		d.receivers = append(d.receivers, r)
+	}
 }
 
 func (d *driver) closeReceiver() {
 	if i, ok := pick(d, d.receivers); ok {
 		r := d.receivers[i]
-		require.NoError(d, r.receiver.Close())
-		require.NoError(d, r.receiver.Close())
-		_, _, err := r.receiver.Recv(d.Context())
-		require.ErrorIs(d, err, memstreamer.ErrClosed)
-		r.name.open--
-		if d.model.now.After(r.name.closedAt) {
-			r.name.closedAt = d.model.now
+		for range 2 {
+			_ = try(d, r, func(_ int, r memstreamer.EventReceiver) error { return r.Close() })
 		}
+		require.ErrorIs(d, d.recv(r), memstreamer.ErrClosed)
 		d.receivers = slices.Delete(d.receivers, i, i+1)
 	}
 }
 
 func (d *driver) receive() {
 	if i, ok := pick(d, d.receivers); ok {
-		d.receiveFrom(d.receivers[i])
+		_ = d.recv(d.receivers[i])
 	}
-}
-
-func (d *driver) receiveFrom(r openReceiver) {
-	if r.name.next == len(r.name.topic.events) {
-		requireNothing(d, r.receiver)
-		return
-	}
-	event, ack, err := r.receiver.Recv(d.Context())
-	require.NoError(d, err)
-	require.Equal(d, r.name.topic.events[r.name.next].Event, *event)
-	if event.Headers != nil {
-		event.Headers["k"] = "changed by its receiver"
-	}
-	r.name.deliveries++
-	d.deliveries = append(d.deliveries, delivery{r.name, r.name.next, ack})
 }
 
 // receiveMany acks what it receives.
 func (d *driver) receiveMany() {
 	if i, ok := pick(d, d.receivers); ok {
-		r := d.receivers[i]
-		for range min(d.choose(2*memstreamer.SegmentSize), len(r.name.topic.events)-r.name.next) {
-			d.receiveFrom(r)
-			d.ackDelivery(d.deliveries[len(d.deliveries)-1])
+		for range d.choose(2 * memstreamer.SegmentSize) {
+			if d.recv(d.receivers[i]) != nil {
+				break
+			}
+			d.ackOf(len(d.acks) - 1)
 		}
 	}
+}
+
+// recv receives the event that is due, if there is one.
+func (d *driver) recv(r both[memstreamer.EventReceiver]) error {
+	ctx, cancel := context.WithCancel(d.ctx)
+	defer cancel()
+	var got both[received]
+	for i, r := range r {
+		got[i] = receiveIn(probe{ctx, cancel}, r)
+	}
+	return d.same(got)
+}
+
+func receiveIn(ctx context.Context, r memstreamer.EventReceiver) (got received) {
+	got.event, got.ack, got.err = r.Recv(ctx)
+	return got
+}
+
+// same compares what two calls of Recv returned.
+func (d *driver) same(got both[received]) error {
+	require.Equal(d, kind(got[1].err), kind(got[0].err))
+	if got[0].err == nil {
+		require.Equal(d, *got[1].event, *got[0].event)
+		d.acks = append(d.acks, both[memstreamer.Ack]{got[0].ack, got[1].ack})
+		for _, g := range got {
+			clear(g.event.Headers)
+		}
+	}
+	return got[0].err
+}
+
+// park has a Recv wait, if there is nothing to return, through the steps that follow.
+func (d *driver) park() {
+	i, ok := pick(d, d.receivers)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(d.ctx)
+	p := &parkedRecv{cancel: cancel}
+	for i, r := range d.receivers[i] {
+		go func() {
+			got := receiveIn(ctx, r)
+			p.returned[i] = &got
+		}()
+	}
+	d.parked = append(d.parked, p)
+}
+
+func (d *driver) cancelRecv() {
+	if i, ok := pick(d, d.parked); ok {
+		d.parked[i].cancel()
+	}
+}
+
+// collect compares which of the parked calls have returned, and what.
+func (d *driver) collect() {
+	if len(d.parked) == 0 {
+		return
+	}
+	synctest.Wait()
+	d.parked = slices.DeleteFunc(d.parked, func(p *parkedRecv) bool {
+		got, want := p.returned[0], p.returned[1]
+		require.Equal(d, want != nil, got != nil, "has Recv returned?")
+		if got != nil {
+			p.cancel()
+			_ = d.same(both[received]{*got, *want})
+		}
+		return got != nil
+	})
 }
 
 // ack acks any delivery, mostly one of the last, and any number of times.
 func (d *driver) ack() {
-	if i, ok := pick(d, d.deliveries); ok {
+	if i, ok := pick(d, d.acks); ok {
 		if d.choose(8) == 0 {
-			i = d.choose(len(d.deliveries))
+			i = d.choose(len(d.acks))
 		}
-		d.ackDelivery(d.deliveries[i])
+		d.ackOf(i)
 	}
 }
 
-func (d *driver) ackDelivery(delivery delivery) {
-	require.NoError(d, delivery.ack())
-	delivery.name.ack(delivery.index)
+func (d *driver) ackOf(i int) {
+	require.NoError(d, try(d, d.acks[i], func(_ int, ack memstreamer.Ack) error { return ack() }))
 }
 
 func (d *driver) forget() {
 	topic, name := modelTopics[d.choose(3)], modelNames[d.choose(2)]
-	err := d.s.Forget(d.Context(), topic, name)
-	t := d.model.topics[topic]
-	if t == nil || t.names[name] == nil {
-		require.NoError(d, err)
-		return
-	}
-	if t.names[name].open > 0 {
-		require.ErrorContains(d, err, "close it first")
-		return
-	}
-	require.NoError(d, err)
-	d.model.forget(t, name)
+	_ = try(d, d.streamers, func(_ int, s described) error { return s.Forget(d.ctx, topic, name) })
 }
 
 // wait moves the clock, at times by just the period, and at times back: not if
@@ -393,19 +371,78 @@ func (d *driver) wait() {
 	d.clock.Step(steps[d.choose(len(steps))])
 }
 
+// close closes the streamers, which ends all but acks.
+func (d *driver) close() {
+	d.compare()
+	_ = try(d, d.streamers, func(_ int, s described) error { return s.Close() })
+	d.collect()
+	require.Empty(d, d.parked)
+	for _, s := range d.senders {
+		require.ErrorIs(d, d.sendBy(s, "", 0, nil), memstreamer.ErrClosed)
+	}
+	for _, r := range d.receivers {
+		require.ErrorIs(d, d.recv(r), memstreamer.ErrClosed)
+	}
+	if len(d.acks) > 0 {
+		d.ackOf(len(d.acks) - 1)
+	}
+	d.look()
+}
+
+func newModelled(clock memstreamer.Clock, period time.Duration) described {
+	return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(period))
+}
+
+// randomProgram returns the program of a seed.
+func randomProgram(seed uint64) []byte {
+	random := rand.New(rand.NewPCG(seed, 0))
+	program := make([]byte, 600)
+	for i := range program {
+		program[i] = byte(random.Uint32())
+	}
+	return program
+}
+
 func TestModel(t *testing.T) {
 	for seed := range uint64(200) {
-		random := rand.New(rand.NewPCG(seed, 0))
-		program := make([]byte, 600)
-		for i := range program {
-			program[i] = byte(random.Uint32())
-		}
-		if !t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { runModel(t, program) }) {
+		if !t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runModel(t, randomProgram(seed), newModelled) })
+		}) {
 			return
 		}
 	}
 }
 
 func FuzzModel(f *testing.F) {
-	f.Fuzz(runModel)
+	f.Fuzz(func(t *testing.T, program []byte) {
+		synctest.Test(t, func(t *testing.T) { runModel(t, program, newModelled) })
+	})
+}
+
+// failing is a test that may fail.
+type failing struct{ failures strings.Builder }
+
+func (f *failing) Errorf(format string, args ...any) { fmt.Fprintf(&f.failures, format, args...) }
+func (f *failing) FailNow()                          { runtime.Goexit() }
+
+// TestModelFindsEachFault runs the programs of TestModel on the reference with a fault.
+func TestModelFindsEachFault(t *testing.T) {
+	for _, fault := range reference.Subtle() {
+		t.Run(fault.Does, func(t *testing.T) {
+			var f failing
+			for seed := uint64(0); seed < 200 && f.failures.Len() == 0; seed++ {
+				synctest.Test(t, func(*testing.T) {
+					ended := make(chan struct{})
+					go func() {
+						defer close(ended)
+						runModel(&f, randomProgram(seed), func(clock memstreamer.Clock, period time.Duration) described {
+							return reference.New(fault, clock, period)
+						})
+					}()
+					<-ended
+				})
+			}
+			require.NotZero(t, f.failures.Len(), "it has shown %d times", fault.Shown())
+		})
+	}
 }

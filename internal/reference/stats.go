@@ -63,10 +63,11 @@ func (s *Streamer) dropsWrongly() bool {
 }
 
 // Stats drops what has expired, and describes what is left.
-func (s *Streamer) Stats() (stats memstreamer.Stats) {
+func (s *Streamer) Stats() memstreamer.Stats {
 	now := s.lock()
 	defer s.mu.Unlock()
 	s.expire(now)
+	stats := memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}
 	for name, t := range s.topics {
 		of := memstreamer.TopicStats{Topic: name, Retained: len(t.events), Sent: int64(t.end())}
 		if of.Retained > 0 {
