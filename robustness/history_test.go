@@ -24,11 +24,7 @@ var (
 // searching is how long CheckLinearizable may look for an order.
 const searching = time.Minute
 
-func TestMain(m *testing.M) {
-	// More than rapid's default, which the command line still changes.
-	_ = flag.Set("rapid.checks", "500")
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newStreamer(clock memstreamer.Clock, retention time.Duration) Streamer {
 	return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
