@@ -59,7 +59,7 @@ type delivery struct {
 // handle returns what all calls of the next sender or receiver have in common.
 func (a *actor) handle(topic, name string) Op {
 	a.handles++
-	return Op{Worker: a.number, Topic: topic, Name: name, Handle: a.number*1_000_000 + a.handles}
+	return Op{Worker: a.number, Topic: topic, Name: name, Handle: a.number*1_000_000 + a.handles, Ephemeral: a.ephemeral}
 }
 
 // as returns the call of a kind.
@@ -95,8 +95,11 @@ func (a *actor) do(todo action) {
 		a.receive(todo)
 	case visiting:
 		a.topic = a.topics[todo.pick%len(a.topics)]
-		a.name = fmt.Sprint("visit ", a.handles)
-		a.reopen(todo.roll < 20)
+		a.name, a.ephemeral = fmt.Sprint("visit ", a.handles), todo.roll%3 == 0
+		if a.ephemeral {
+			a.name = "step"
+		}
+		a.reopen(todo.roll < 20, lastOf(todo.pick))
 		if a.receiver == nil {
 			return
 		}
@@ -121,7 +124,7 @@ func (a *actor) do(todo action) {
 func (a *actor) receive(todo action) {
 	if a.receiver == nil || todo.roll < 10 {
 		a.close()
-		a.reopen(a.name == latestName && todo.pick%2 == 0)
+		a.reopen((a.name == latestName || a.ephemeral) && todo.pick%2 == 0, lastOf(todo.pick))
 	}
 	if a.receiver == nil {
 		return
@@ -132,7 +135,7 @@ func (a *actor) receive(todo action) {
 	case todo.roll < 20:
 		a.closeReceiver(a.receiver)
 		a.recv(todo.patience, false) // on the closed one
-		a.reopen(false)
+		a.reopen(false, 0)
 	case a.recv(todo.patience, false):
 		switch {
 		case todo.roll < 35: // never, or by another
@@ -202,8 +205,9 @@ func (a *actor) closeSendersBut(keep []string) {
 	}
 }
 
-// reopen opens a receiver where a has none.
-func (a *actor) reopen(latest bool) {
+// reopen opens a receiver where a has none. A new cursor starts at the latest, or with
+// the last so long, if that is not 0.
+func (a *actor) reopen(latest bool, last time.Duration) {
 	if a.current() != nil {
 		return
 	}
@@ -212,8 +216,14 @@ func (a *actor) reopen(latest bool) {
 	if latest {
 		opts = append(opts, memstreamer.StreamFromLatest())
 	}
+	if last > 0 {
+		opts = append(opts, memstreamer.StreamFromLast(last))
+	}
+	if a.ephemeral {
+		opts = append(opts, memstreamer.Ephemeral())
+	}
 	op := r.op.as(Open)
-	op.Latest = latest
+	op.Latest, op.Last = latest, last
 	err := a.rec.do(op, func() (err error) {
 		r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), a.topic, a.name, opts...)
 		return err

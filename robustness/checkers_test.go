@@ -19,10 +19,12 @@ type script struct {
 	seq int64
 	now time.Duration
 	ids map[string]int64
+
+	ephemeral map[int]bool // by handle
 }
 
 func (s *script) add(op Op) *script {
-	op.Call, op.Return = s.seq+1, s.seq+2
+	op.Call, op.Return, op.Ephemeral = s.seq+1, s.seq+2, s.ephemeral[op.Handle]
 	s.seq += 2
 	s.h.Ops = append(s.h.Ops, op)
 	return s
@@ -37,6 +39,15 @@ func (s *script) alter(f func(*Op)) *script {
 
 func (s *script) open(handle int, name string) *script {
 	return s.add(Op{Kind: Open, Topic: "t", Name: name, Handle: handle})
+}
+
+func (s *script) openEphemeral(handle int, name string) *script {
+	s.ephemeral[handle] = true
+	return s.open(handle, name)
+}
+
+func (s *script) openLast(handle int, name string, last time.Duration) *script {
+	return s.open(handle, name).alter(func(op *Op) { op.Last = last })
 }
 
 func (s *script) close(handle int, name string) *script {
@@ -93,7 +104,7 @@ func (s *script) audit(keys ...string) *script {
 
 // started is a history with two events, a and b, and receivers of two names.
 func started() *script {
-	s := &script{h: History{Retention: time.Hour, Audited: 1 << 30}, ids: map[string]int64{}}
+	s := &script{h: History{Retention: time.Hour, Audited: 1 << 30}, ids: map[string]int64{}, ephemeral: map[int]bool{}}
 	return s.open(1, Auditor).open(2, "x").send("a").send("b").audit("a", "b")
 }
 
@@ -135,6 +146,29 @@ func TestCheckersOnHistoriesByHand(t *testing.T) {
 		}, nil},
 		{"from latest", func(s *h) {
 			s.open(3, "y").alter(func(op *Op) { op.Latest = true }).send("c").audit("c").recv(3, "y", "c")
+		}, nil},
+		{"from the last, of just that age", func(s *h) {
+			s.step(time.Hour/4).openLast(3, "y", time.Hour/4).recv(3, "y", "a")
+		}, nil},
+		{"from the last, past older ones", func(s *h) {
+			s.step(time.Hour/4+1).send("c").audit("c").openLast(3, "y", time.Hour/4).recv(3, "y", "c")
+		}, nil},
+		{"the last asked for where there was a cursor", func(s *h) {
+			s.recv(2, "x", "a").close(2, "x").step(time.Hour/2).openLast(3, "x", 1).recv(3, "x", "a")
+		}, nil},
+		{"from the latest of the last", func(s *h) {
+			s.openLast(3, "y", time.Hour).alter(func(op *Op) { op.Latest = true }).send("c").audit("c").recv(3, "y", "c")
+		}, nil},
+		{"ephemeral, each with its own position", func(s *h) {
+			s.recv(2, "x", "a").ack(2, "x", "a").openEphemeral(3, "x").recv(3, "x", "a").ack(3, "x", "a").recv(3, "x", "b")
+			s.openEphemeral(4, "x").recv(4, "x", "a").recv(2, "x", "b")
+		}, nil},
+		{"ephemeral, forgotten, and acked late", func(s *h) {
+			s.openEphemeral(3, "x").recv(3, "x", "a").close(3, "x").ack(3, "x", "a")
+			s.openEphemeral(4, "x").recv(4, "x", "a").recv(2, "x", "a")
+		}, nil},
+		{"kept past the period for an ephemeral receiver", func(s *h) {
+			s.openEphemeral(3, "x").step(2*time.Hour).recv(3, "x", "a")
 		}, nil},
 		{"shut", func(s *h) {
 			s.shut().fails(2, "x", memstreamer.ErrClosed).send("c").alter(func(op *Op) { op.Err = memstreamer.ErrClosed })
@@ -206,6 +240,38 @@ func TestCheckersOnHistoriesByHand(t *testing.T) {
 		{"latest where there was a cursor", func(s *h) {
 			s.close(2, "x").open(3, "x").alter(func(op *Op) { op.Latest = true }).send("c").audit("c").recv(3, "x", "c")
 		}, []Rule{Lost, NotLinearizable}},
+
+		{"too old for the last", func(s *h) {
+			s.step(time.Hour/4+1).openLast(3, "y", time.Hour/4).recv(3, "y", "a")
+		}, []Rule{Behind, NotLinearizable}},
+		{"past what is of the last", func(s *h) {
+			s.step(time.Hour/4).openLast(3, "y", time.Hour/4).recv(3, "y", "b")
+		}, []Rule{Lost, NotLinearizable}},
+		{"the last where there was a cursor", func(s *h) {
+			s.close(2, "x").step(time.Hour/2).openLast(3, "x", 1).send("c").audit("c").recv(3, "x", "c")
+		}, []Rule{Lost, NotLinearizable}},
+		{"the last in place of the latest", func(s *h) {
+			s.openLast(3, "y", time.Hour).alter(func(op *Op) { op.Latest = true }).recv(3, "y", "a")
+		}, []Rule{Behind, NotLinearizable}},
+		{"ephemeral at the position of its name", func(s *h) {
+			s.recv(2, "x", "a").ack(2, "x", "a").openEphemeral(3, "x").recv(3, "x", "b")
+		}, []Rule{Lost, NotLinearizable}},
+		{"ephemeral at the position of another", func(s *h) {
+			s.openEphemeral(3, "x").openEphemeral(4, "x").recv(3, "x", "a").ack(3, "x", "a").recv(4, "x", "b")
+		}, []Rule{Lost, NotLinearizable}},
+		{"ephemeral, and remembered", func(s *h) {
+			s.openEphemeral(3, "x").recv(3, "x", "a").ack(3, "x", "a").close(3, "x").openEphemeral(4, "x").recv(4, "x", "b")
+		}, []Rule{Lost, NotLinearizable}},
+		{"an ephemeral receiver's ack for its name", func(s *h) {
+			s.openEphemeral(3, "x").recv(3, "x", "a").close(3, "x").ack(3, "x", "a").recv(2, "x", "b")
+		}, []Rule{Lost, NotLinearizable}},
+		{"dropped though an ephemeral receiver held it", func(s *h) {
+			s.openEphemeral(3, "y").step(time.Hour+1).recv(3, "y", "b")
+		}, []Rule{Lost, NotLinearizable}},
+		{"ephemeral, and waited for what its name had acked", func(s *h) {
+			s.openEphemeral(3, Auditor).alter(func(op *Op) { op.Latest = true }).send("c").audit("c")
+			s.fails(3, Auditor, context.Canceled).alter(func(op *Op) { op.Waited = true })
+		}, []Rule{Stalled}},
 
 		{"waited in vain", func(s *h) {
 			s.fails(2, "x", context.Canceled).alter(func(op *Op) { op.Waited = true })

@@ -151,7 +151,7 @@ func (h *History) moments() []moment {
 func (c *counting) checkLoss() {
 	for topic, events := range c.events {
 		got := map[string]bool{}
-		if n := c.names[key{topic, Auditor}]; n != nil {
+		if n := c.names[key{topic: topic, name: Auditor}]; n != nil {
 			for _, recv := range n.recvs {
 				got[recv.Key] = true
 			}

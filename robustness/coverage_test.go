@@ -24,6 +24,9 @@ var wanted = []string{
 	"resumed cursors", "forgotten cursors", "shared cursors", "from latest",
 	"events kept past the period for a closed receiver", "new names past events kept for others",
 	"clock steps back", "closed in a rush",
+	"from the last", "from the last past older events",
+	"ephemeral receivers", "ephemeral receivers of one name", "ephemeral receivers beside a consumer of their name",
+	"acks after an ephemeral receiver's Close", "events kept past the period for an ephemeral receiver",
 }
 
 func (c coverage) String() string {
@@ -82,6 +85,9 @@ func (c coverage) add(h *History) {
 		case Ack:
 			if afterClose {
 				c["acks after Close"]++
+				if op.Ephemeral {
+					c["acks after an ephemeral receiver's Close"]++
+				}
 			}
 			if slices.ContainsFunc(n.acks, func(ack *Op) bool {
 				return ack.before(op) && counts.places[ack.Key] > counts.places[op.Key]
@@ -102,6 +108,7 @@ func (c coverage) add(h *History) {
 			if op.ok() {
 				opens[op.Handle] = op
 				c[counts.found(op)]++
+				c.addOptions(counts, opens, op)
 			}
 		case Step:
 			if op.Now < now {
@@ -136,11 +143,39 @@ func (t *timeline) found(open *Op) string {
 	return ""
 }
 
+// addOptions counts what an open with options shows, beside the opens before it.
+func (c coverage) addOptions(counts *timeline, opens map[int]*Op, open *Op) {
+	if open.Last > 0 && !open.Latest && counts.makes(open) {
+		c["from the last"]++
+		if least, _ := counts.start(open); least > 0 {
+			c["from the last past older events"]++
+		}
+	}
+	if !open.Ephemeral {
+		return
+	}
+	c["ephemeral receivers"]++
+	for _, other := range opens {
+		closed := counts.closes[other.Handle]
+		switch {
+		case other == open || other.Topic != open.Topic || other.Name != open.Name || closed != nil && closed.Call < open.Return:
+		case other.Ephemeral:
+			c["ephemeral receivers of one name"]++
+		default:
+			c["ephemeral receivers beside a consumer of their name"]++
+		}
+	}
+}
+
 // addOld counts what recv, of an event that is older than the period, shows.
 func (c coverage) addOld(counts *timeline, opens map[int]*Op, recv *Op) {
 	tooOld := func(open *Op) bool {
 		least, _ := counts.start(open)
-		return !open.Latest && counts.places[recv.Key] < least
+		return !open.Latest && open.Last == 0 && counts.places[recv.Key] < least
+	}
+	now, _ := counts.clockIn(recv.Call, recv.Return)
+	if recv.Ephemeral && counts.Retention > 0 && now-counts.events[recv.Topic][counts.places[recv.Key]].added > counts.Retention {
+		c["events kept past the period for an ephemeral receiver"]++
 	}
 	if open := opens[recv.Handle]; tooOld(open) && counts.found(open) == "resumed cursors" {
 		c["events kept past the period for a closed receiver"]++

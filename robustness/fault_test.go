@@ -25,6 +25,10 @@ var caught = map[string][]Rule{
 	"reorders two neighbours":                 {Disordered, NotLinearizable},
 	"keeps nothing for a closed receiver":     {Lost, NotLinearizable},
 	"gives a new name what is too old for it": {Behind, NotLinearizable},
+
+	"keeps nothing for an ephemeral receiver":          {Lost, NotLinearizable},
+	"has ephemeral receivers of a name share a cursor": {Lost, NotLinearizable},
+	"goes twice as far back as StreamFromLast says":    {Behind, NotLinearizable},
 }
 
 // Each fault is found by what should find it, in three histories, and nothing

@@ -48,7 +48,10 @@ type Op struct {
 	// it is the receiver that the event came from.
 	Handle int
 
-	Latest bool   // of Open
+	Ephemeral bool          // of all calls of an ephemeral receiver
+	Latest    bool          // of Open
+	Last      time.Duration // of Open, what StreamFromLast was given, or 0
+
 	Key    string // the event's ForeignID, its own for each Send
 	By     string // of Send: the topic of its sender
 	Type   int    // of Send
@@ -83,8 +86,14 @@ func (o *Op) String() string {
 		s = fmt.Sprintf("%s %s by sender %d of event %q", s, o.Topic, o.Handle, o.Key)
 	default:
 		s = fmt.Sprintf("%s %s/%s by receiver %d", s, o.Topic, o.Name, o.Handle)
+		if o.Ephemeral {
+			s += ", ephemeral"
+		}
 		if o.Latest {
 			s += " from latest"
+		}
+		if o.Last > 0 {
+			s += fmt.Sprintf(" from the last %v", o.Last)
 		}
 		if o.Key != "" {
 			s += fmt.Sprintf(" of event %q", o.Key)
@@ -114,10 +123,26 @@ type History struct {
 // checkers their IDs.
 const Auditor = "auditor"
 
-// key is what a cursor belongs to.
-type key struct{ topic, name string }
+// key names a consumer.
+type key struct {
+	topic, name string
+	ephemeral   int // the handle of an ephemeral receiver, which is a consumer by itself
+}
 
-func (o *Op) key() key { return key{o.Topic, o.Name} }
+func (k key) String() string {
+	if k.ephemeral != 0 {
+		return fmt.Sprintf("%s/%s of receiver %d", k.topic, k.name, k.ephemeral)
+	}
+	return k.topic + "/" + k.name
+}
+
+func (o *Op) key() key {
+	k := key{topic: o.Topic, name: o.Name}
+	if o.Ephemeral {
+		k.ephemeral = o.Handle
+	}
+	return k
+}
 
 // Rule names one thing that a history must not show.
 type Rule string

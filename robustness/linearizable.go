@@ -9,12 +9,12 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// CheckLinearizable checks each (topic, name) of h on its own: that its calls
+// CheckLinearizable checks each consumer of h on its own: that its calls
 // of NewReceiver, Recv, Ack and Close, and all Sends to the topic, have an
 // order that agrees with when they were called and returned, and in which they
 // do what the contract says they do one after another. It returns one
-// violation for each (topic, name) that has none, or for which none was found
-// within limit.
+// violation for each consumer that has none, or for which none was found within
+// limit.
 func CheckLinearizable(h *History, limit time.Duration) []Violation {
 	var violations []Violation
 	t := newTimeline(h)
@@ -30,7 +30,7 @@ func CheckLinearizable(h *History, limit time.Duration) []Violation {
 		default:
 			reason = fmt.Sprintf("%v were not enough to find an order of its calls", limit)
 		}
-		violations = append(violations, Violation{NotLinearizable, fmt.Sprintf("%s/%s: %s", k.topic, k.name, reason)})
+		violations = append(violations, Violation{NotLinearizable, fmt.Sprintf("%v: %s", k, reason)})
 	}
 	return violations
 }
@@ -55,7 +55,7 @@ func stuck(calls []porcupine.Operation, info porcupine.LinearizationInfo) string
 	return fmt.Sprintf("of %d the longest has %d, and then not %v", len(calls), len(longest), next)
 }
 
-// keys returns each (topic, name) there is in h.
+// keys returns the consumers of h.
 func (h *History) keys() []key {
 	var keys []key
 	for i := range h.Ops {
@@ -69,7 +69,7 @@ func (h *History) keys() []key {
 // call is what the model has to know of one Op.
 type call struct {
 	*Op
-	handle int // of the receiver, among those of its (topic, name)
+	handle int // of the receiver, among those of its consumer
 	event  int // its place in the topic, for Send, Recv and Ack
 
 	// For Close: the bounds of the time that it read.
@@ -88,16 +88,12 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 	var operations []porcupine.Operation
 	for i := range t.Ops {
 		op := &t.Ops[i]
+		if !op.concerns(k) {
+			continue
+		}
 		c := &call{Op: op, event: -1}
 		switch op.Kind {
-		case Send:
-			if op.Topic != k.topic || !op.ok() {
-				continue
-			}
 		case Open:
-			if op.key() != k {
-				continue
-			}
 			handles[op.Handle] = len(handles)
 			c.least, c.greatest = t.start(op)
 			c.period, c.peaks = t.Retention, map[*Op]time.Duration{}
@@ -105,15 +101,8 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 			for _, closing := range t.names[k].closes {
 				_, c.peaks[closing] = t.clockIn(t.running(closing.Call), op.Return)
 			}
-		case Recv, Ack, Close:
-			// A Recv that its context ended says nothing of the cursor.
-			if op.key() != k || op.Kind == Recv && !op.ok() && op.Done {
-				continue
-			}
+		case Close:
 			c.earliest, c.latest = t.clockIn(op.Call, op.Return)
-		case Shut:
-		default:
-			continue
 		}
 		if place, sent := t.placeOf(op); sent && op.Topic == k.topic {
 			c.event = int(place)
@@ -126,8 +115,24 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 	return operations
 }
 
-// cursorState is what the contract says that a streamer knows of one (topic,
-// name). Positions count the events of the topic.
+// concerns reports whether the cursor of k decides the outcome of o, or o moves it.
+func (o *Op) concerns(k key) bool {
+	switch o.Kind {
+	case Send:
+		return o.Topic == k.topic && o.ok()
+	case Recv:
+		// One that its context ended says nothing of the cursor.
+		return o.key() == k && (o.ok() || !o.Done)
+	case Open, Ack, Close:
+		return o.key() == k
+	case Shut:
+		return true
+	}
+	return false
+}
+
+// cursorState is what the contract says that a streamer knows of one consumer.
+// Positions count the events of the topic.
 type cursorState struct {
 	shut   bool
 	sent   int // events of the topic
@@ -231,8 +236,7 @@ func stepOpen(s cursorState, c *call) (next []cursorState) {
 	return next
 }
 
-// handleSet is a set of the handles of one (topic, name), of which no history
-// has more.
+// handleSet is a set of the handles of one consumer, of which no history has more.
 type handleSet [8]uint64
 
 func (s handleSet) has(handle int) bool { return s[handle/64]&(1<<(handle%64)) != 0 }

@@ -42,16 +42,17 @@ const (
 	sending role = iota
 	receiving
 	auditing
-	visiting // opens a new name each time
+	visiting // opens a consumer each time that was never there
 	meddling // acks late what others received, and closes their receivers
 	stepping // of the clock
 )
 
 // worker is one goroutine of a phase, the same one in all phases.
 type worker struct {
-	role  role
-	topic string // where it receives
-	name  string
+	role      role
+	topic     string // where it receives
+	name      string
+	ephemeral bool
 }
 
 var topics = []string{"orders", "runs", "timers"}
@@ -59,12 +60,16 @@ var topics = []string{"orders", "runs", "timers"}
 // latestName is the name of a cursor that StreamFromLatest is used with.
 const latestName = "latest"
 
-// workers are those of each plan, the auditors last. Two share a name on each topic.
+// workers are those of each plan, the auditors last. On each topic, two share a
+// consumer, and two have an ephemeral receiver of its name.
 var workers = func() []worker {
 	all := []worker{{role: sending}, {role: sending}, {role: sending}, {role: visiting}, {role: meddling}, {role: stepping}}
 	for _, topic := range topics {
 		for _, name := range []string{"step", "shared", "shared", latestName} {
 			all = append(all, worker{role: receiving, topic: topic, name: name})
+		}
+		for range 2 {
+			all = append(all, worker{role: receiving, topic: topic, name: "shared", ephemeral: true})
 		}
 	}
 	for _, topic := range topics {
@@ -109,6 +114,12 @@ func NewPlan(seed uint64) Plan {
 		p.phases = append(p.phases, ph)
 	}
 	return p
+}
+
+// lastOf returns what a pick has StreamFromLast be given, 0 for nothing. It is often
+// just the age of an event, which is a sum of steps.
+func lastOf(pick int) time.Duration {
+	return time.Duration(max(0, pick/2%8-4)) * retentionPeriod / 8
 }
 
 // stepOf returns how far a roll has the clock stepped: mostly by parts of the

@@ -13,11 +13,17 @@ type recorder struct {
 	mu      sync.Mutex
 	seq     int64
 	ops     []Op
-	givenUp map[string]bool // waiting for these events has taken too long
+	givenUp map[awaited]bool // waiting for these has taken too long
+}
+
+// awaited is an event that a consumer waits for.
+type awaited struct {
+	key
+	event string
 }
 
 func newRecorder() *recorder {
-	return &recorder{began: time.Now(), givenUp: map[string]bool{}}
+	return &recorder{began: time.Now(), givenUp: map[awaited]bool{}}
 }
 
 // do records op and its call.
@@ -52,8 +58,8 @@ func (r *recorder) end(place int, set func(*Op)) {
 func (r *recorder) waiting(place int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return closed(r.ops, place) || slices.ContainsFunc(waiting(r.ops, place), func(key string) bool {
-		return !r.givenUp[r.ops[place].Name+" "+key]
+	return closed(r.ops, place) || slices.ContainsFunc(waiting(r.ops, place), func(event string) bool {
+		return !r.givenUp[awaited{r.ops[place].key(), event}]
 	})
 }
 
@@ -63,11 +69,11 @@ func (r *recorder) giveUp(place int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	op := &r.ops[place]
-	keys := waiting(r.ops, place)
-	for _, key := range keys {
-		r.givenUp[op.Name+" "+key] = true
+	events := waiting(r.ops, place)
+	for _, event := range events {
+		r.givenUp[awaited{op.key(), event}] = true
 	}
-	op.Waited = len(keys) > 0 || closed(r.ops, place)
+	op.Waited = len(events) > 0 || closed(r.ops, place)
 }
 
 func (r *recorder) progress() int64 {

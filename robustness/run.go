@@ -86,7 +86,7 @@ func (r *run) phase(ph phase) {
 		a.closeSendersBut(ph.topics)
 		work := a.audit
 		if a.role == auditing {
-			a.reopen(false)
+			a.reopen(false, 0)
 		} else {
 			work = func() { a.follow(ph.actions[i]) }
 		}
@@ -164,7 +164,7 @@ func (r *run) rush() {
 			case a.receiver != nil:
 				a.recv(0, false)
 			case a.role == receiving:
-				a.reopen(false)
+				a.reopen(false, 0)
 			case a.role == sending:
 				a.send(topics[a.number], topics[a.number], i, false)
 			case a.role == stepping:
@@ -186,7 +186,7 @@ func (r *run) finish() {
 			}
 			a.ackLate(0)
 			a.close()
-			a.reopen(false)
+			a.reopen(false, 0)
 		case sending:
 			a.send(topics[0], topics[0], 0, false)
 			a.closeSendersBut(nil)

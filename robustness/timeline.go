@@ -19,7 +19,7 @@ type timeline struct {
 	shut     *Op         // the first
 }
 
-// name is what happened to one (topic, name), in the order of the calls.
+// name is what happened to one consumer, in the order of the calls.
 type name struct {
 	opens, closes, recvs, acks []*Op // those of opens and recvs that succeeded
 }
@@ -174,9 +174,14 @@ func (t *timeline) running(at int64) int64 {
 // start returns the least and the greatest place at which a cursor that open
 // makes can start.
 func (t *timeline) start(open *Op) (least, greatest int) {
-	now, _ := t.clockIn(open.Call, open.Return)
-	old := func(e event) bool { return e.send.before(open) && t.Retention > 0 && now-e.added > t.Retention }
-	mayBeOld := func(e event) bool { return e.send.Call < open.Return && t.droppable(e, open.Return) }
+	earliest, latest := t.clockIn(open.Call, open.Return)
+	old := func(e event) bool {
+		age := earliest - e.added
+		return e.send.before(open) && (t.Retention > 0 && age > t.Retention || open.Last > 0 && age > open.Last)
+	}
+	mayBeOld := func(e event) bool {
+		return e.send.Call < open.Return && (t.droppable(e, open.Return) || open.Last > 0 && latest-e.created > open.Last)
+	}
 	if open.Latest {
 		old = func(e event) bool { return e.send.before(open) }
 		mayBeOld = func(e event) bool { return e.send.Call < open.Return }

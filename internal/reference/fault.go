@@ -42,6 +42,9 @@ func Subtle() (faults []*Fault) {
 		"reorders two neighbours",
 		"keeps nothing for a closed receiver",
 		"gives a new name what is too old for it",
+		"keeps nothing for an ephemeral receiver",
+		"has ephemeral receivers of a name share a cursor",
+		"goes twice as far back as StreamFromLast says",
 	} {
 		faults = append(faults, &Fault{Does: does})
 	}

@@ -11,10 +11,12 @@ import (
 	"github.com/memstreamer/memstreamer/robustness/internal/judge"
 )
 
-// name is one name on a topic, and what it got so far.
+// name is one consumer of a topic, and what it got so far. If it is ephemeral, it is
+// those of one receiver after another.
 type name struct {
 	*topic
-	name string
+	name      string
+	ephemeral bool
 
 	mu     sync.Mutex
 	cursor judge.Cursor
@@ -40,8 +42,9 @@ func (n *name) failf(format string, args ...any) {
 	n.soak.failf("%s/%s: %s", n.topic.topic, n.name, fmt.Sprintf(format, args...))
 }
 
-// openReceiver returns nil after a failure.
-func (n *name) openReceiver(latest bool) memstreamer.EventReceiver {
+// openReceiver returns nil after a failure. A new cursor starts at the latest, or with
+// the last so long, if that is not 0.
+func (n *name) openReceiver(latest bool, last time.Duration) memstreamer.EventReceiver {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	began := time.Now()
@@ -49,22 +52,32 @@ func (n *name) openReceiver(latest bool) memstreamer.EventReceiver {
 	if latest {
 		opts = append(opts, memstreamer.StreamFromLatest())
 	}
+	age := n.retention
+	if last > 0 {
+		opts = append(opts, memstreamer.StreamFromLast(last))
+		age = min(age, last)
+	}
+	if n.ephemeral {
+		opts = append(opts, memstreamer.Ephemeral())
+	}
 	r, err := n.streamer.NewReceiver(context.Background(), n.topic.topic, n.name, opts...)
 	if err != nil {
 		n.failf("NewReceiver: %v", err)
 		return nil
 	}
-	// What is older than the period is not for a new name.
-	old, _ := n.before(began.Add(-n.retention))
-	_, mayBeOld := n.before(time.Now().Add(-n.retention))
+	// What is older is not for a new consumer.
+	old, _ := n.before(began.Add(-age))
+	_, mayBeOld := n.before(time.Now().Add(-age))
 	if latest {
 		old, mayBeOld = n.last.Load(), n.last.Load()
 	}
-	first := n.left.IsZero()
+	first := n.left.IsZero() || n.ephemeral
 	if n.open == 0 && (first || time.Since(n.left) > n.retention) {
 		n.cursor.Opening(judge.Start{Low: old + 1, High: mayBeOld + 1}, first)
 		n.cursor.Opened()
-		if !first {
+		if first {
+			n.seen = 0
+		} else {
 			n.forgotten.Add(1)
 		}
 	}

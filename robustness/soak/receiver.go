@@ -18,7 +18,7 @@ type receiver struct {
 
 func (r *receiver) run(during phases) {
 	for during.all.Err() == nil {
-		inner := r.openReceiver(false)
+		inner := r.openReceiver(false, 0)
 		if inner == nil {
 			return
 		}

@@ -75,7 +75,7 @@ func run(ctx context.Context, c config, s streamer, out io.Writer) []string {
 		for j := range c.receivers / c.topics {
 			// The last two share a name.
 			n := t.name(min(j, c.receivers/c.topics-2))
-			r := &receiver{name: n, random: k.random(i, j), lags: j == 0}
+			r := &receiver{name: n, random: k.random(i, j), lags: j <= 1}
 			receiving.Go(func() { r.run(ctxs) })
 		}
 		random := k.random(i, -1)

@@ -56,6 +56,8 @@ func TestSoakFindsEachFault(t *testing.T) {
 		"rewinds on a late ack":                   "again, or too old",
 		"loses a wake-up now and then":            "has not got its last",
 		"gives a new name what is too old for it": "again, or too old",
+
+		"goes twice as far back as StreamFromLast says": "again, or too old",
 	}
 	for _, fault := range reference.Subtle() {
 		t.Run(fault.Does, func(t *testing.T) {

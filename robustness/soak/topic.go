@@ -25,10 +25,10 @@ type topic struct {
 	times [1 << 13]time.Duration // since the start, when the last so many were sent or a little before
 }
 
-// name returns the name of a number.
+// name returns the name of a number. That of number 1 is ephemeral.
 func (t *topic) name(i int) *name {
-	for len(t.names) <= i {
-		t.names = append(t.names, &name{topic: t, name: fmt.Sprint("name ", len(t.names))})
+	for n := len(t.names); n <= i; n++ {
+		t.names = append(t.names, &name{topic: t, name: fmt.Sprint("name ", n), ephemeral: n == 1})
 	}
 	return t.names[i]
 }
@@ -62,9 +62,10 @@ func (t *topic) send(ctx context.Context, random *rand.Rand) {
 		}
 		for ; due >= 1; due-- {
 			t.sendNext(sender, headers)
-			if t.last.Load()%100 == 0 {
-				t.visit(true, sender, headers)
-				t.visit(false, sender, headers)
+			if last := t.last.Load(); last%100 == 0 {
+				t.visit(&name{topic: t, name: "name 1", ephemeral: true}, true, 0, sender, headers)
+				t.visit(&name{topic: t, name: "name 1", ephemeral: true}, false, t.retention/4, sender, headers)
+				t.visit(&name{topic: t, name: fmt.Sprint("visit ", last)}, false, 0, sender, headers)
 			}
 		}
 		if err := sender.Close(); err != nil {
@@ -85,18 +86,17 @@ func (t *topic) sendNext(sender memstreamer.EventSender, headers map[memstreamer
 	t.sent.Add(1)
 }
 
-// visit opens a name that was never used, receives an event and goes. From the
-// latest, as an engine awaits a run, that is just what is sent from then on. From the
-// oldest, the name must not get what is kept for others alone nor, as it acks nothing,
-// have it kept.
-func (t *topic) visit(latest bool, sender memstreamer.EventSender, headers map[memstreamer.Header]string) {
-	n := &name{topic: t, name: fmt.Sprint("visit ", t.last.Load())}
-	r := n.openReceiver(latest)
+// visit opens a receiver of a consumer that was never there, receives an event and
+// goes. From the latest or the last, as an engine awaits a run, that is what is sent from
+// then on, or was just before. From the oldest, it must not get what is kept for others
+// alone nor, as it acks nothing, have it kept.
+func (t *topic) visit(n *name, latest bool, last time.Duration, sender memstreamer.EventSender, headers map[memstreamer.Header]string) {
+	r := n.openReceiver(latest, last)
 	if r == nil {
 		return
 	}
 	defer n.closeReceiver(r)
-	if latest {
+	if latest || last > 0 {
 		t.sendNext(sender, headers)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

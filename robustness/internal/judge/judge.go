@@ -1,9 +1,9 @@
-// Package judge tells whether the receivers of one (topic, name) got what the
-// contract says: each event that the name has not acked, in order, from where its
+// Package judge tells whether the receivers of one consumer got what the
+// contract says: each event that it has not acked, in order, from where its
 // cursor started.
 package judge
 
-// Cursor follows one (topic, name) through its calls, which may overlap. Its
+// Cursor follows one consumer through its calls, which may overlap. Its
 // methods are called in the order in which calls begin and return. A place is
 // that of an event among all that were ever sent to the topic.
 //
