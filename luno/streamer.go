@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,9 +43,8 @@ func AwaitLookback(d time.Duration) Option {
 // retention, Await does not find: look the run up in the record store.
 //
 // As with any streamer, Await of a last status returns, with a nil error, when the run
-// is paused or cancelled, and then returns the record as it is now. A pause counts for
-// as long as the lookback, even if the run has been resumed since. Check the Status of
-// what Await returns.
+// is paused or cancelled, and then returns the record as it is now. Of the lookback, a
+// cancellation counts, and a pause does not. Check the Status of what Await returns.
 //
 // Streamer panics if s or an option is nil, or if an option is invalid. What it returns
 // is safe for concurrent use, and needs no Close: close s, after the engine's Stop.
@@ -83,19 +83,39 @@ const awaitPrefix = "await-"
 
 // NewReceiver implements [memstreamer.EventStreamer].
 func (s awaitStreamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
-	if strings.HasPrefix(name, awaitPrefix) {
-		o, err := memstreamer.ResolveReceiverOptions(opts...)
-		if err == nil && o.StreamFromLatest {
-			opts = []memstreamer.ReceiverOption{memstreamer.Ephemeral(), s.start()}
-		}
+	o, err := memstreamer.ResolveReceiverOptions(opts...)
+	if err != nil || !o.StreamFromLatest || !strings.HasPrefix(name, awaitPrefix) {
+		return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
 	}
-	return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
+	if s.lookback == 0 {
+		return s.EventStreamer.NewReceiver(ctx, topic, name, memstreamer.Ephemeral(), memstreamer.StreamFromLatest())
+	}
+	opened := time.Now()
+	r, err := s.EventStreamer.NewReceiver(ctx, topic, name, memstreamer.Ephemeral(), memstreamer.StreamFromLast(s.lookback))
+	if err != nil {
+		return nil, err
+	}
+	return awaitReceiver{r, opened}, nil
 }
 
-// start returns where Await starts.
-func (s awaitStreamer) start() memstreamer.ReceiverOption {
-	if s.lookback == 0 {
-		return memstreamer.StreamFromLatest()
+// awaitReceiver passes over the pauses from before it was opened: the run may have been
+// resumed since, and the engine would take a pause for the end of the run.
+type awaitReceiver struct {
+	memstreamer.EventReceiver
+	opened time.Time
+}
+
+var paused = strconv.Itoa(int(workflow.RunStatePaused))
+
+// Recv implements [memstreamer.EventReceiver].
+func (r awaitReceiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+	for {
+		event, ack, err := r.EventReceiver.Recv(ctx)
+		if err != nil || event.Headers[memstreamer.HeaderRunState] != paused || !event.CreatedAt.Before(r.opened) {
+			return event, ack, err
+		}
+		if err := ack(); err != nil {
+			return nil, nil, err
+		}
 	}
-	return memstreamer.StreamFromLast(s.lookback)
 }
