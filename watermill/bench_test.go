@@ -14,11 +14,11 @@ func BenchmarkLanes(b *testing.B) {
 	for _, lanes := range []int{1, 16} {
 		b.Run(fmt.Sprint(lanes), func(b *testing.B) {
 			for b.Loop() {
-				w := &world{ctx: b.Context(), memory: memstreamer.New()}
-				if err := w.handled(lanes).Check(lanes); err != nil {
+				fx := &fixture{ctx: b.Context(), memory: memstreamer.New()}
+				if err := fx.handled(lanes).Check(lanes); err != nil {
 					b.Error(err)
 				}
-				w.close()
+				fx.close()
 			}
 		})
 	}

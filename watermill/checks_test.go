@@ -14,7 +14,7 @@ import (
 // check is one thing that the adapter promises.
 type check struct {
 	name   string
-	run    func(*world)
+	run    func(*fixture)
 	faults []fault
 }
 
@@ -94,7 +94,7 @@ var checks = []check{
 
 func TestBehaviour(t *testing.T) {
 	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) { inWorld(t, c.run) })
+		t.Run(c.name, func(t *testing.T) { withFixture(t, c.run) })
 	}
 }
 
@@ -106,9 +106,9 @@ func TestFaults(t *testing.T) {
 		}
 		for _, f := range c.faults {
 			t.Run(c.name+"/"+f.does, func(t *testing.T) {
-				err := try(t, func(w *world) {
-					f.plant(w)
-					c.run(w)
+				err := try(t, func(fx *fixture) {
+					f.plant(fx)
+					c.run(fx)
 				})
 				if err == nil || !strings.Contains(err.Error(), f.says) {
 					t.Errorf("the check reports %v, and not %q", err, f.says)

@@ -7,23 +7,23 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-func unackedComesAgain(w *world) {
+func unackedComesAgain(fx *fixture) {
 	eachGroup(func(c config, topic string) {
-		w.publish(topic, "a")
-		first := w.pubSub(c)
-		w.subscribe(first, topic).next("a")
+		fx.publish(topic, "a")
+		first := fx.pubSub(c)
+		fx.subscribe(first, topic).next("a")
 		must(first.Close())
-		second := w.pubSub(c)
-		w.subscribe(second, topic).next("a").Ack()
+		second := fx.pubSub(c)
+		fx.subscribe(second, topic).next("a").Ack()
 		must(second.Close())
-		w.subscribe(w.pubSub(c), topic).none()
+		fx.subscribe(fx.pubSub(c), topic).none()
 	})
 }
 
-func nackedComesAgain(w *world) {
+func nackedComesAgain(fx *fixture) {
 	eachKind(func(c config, topic string) {
-		w.publish(topic, "a")
-		in := w.subscribe(w.pubSub(c), topic)
+		fx.publish(topic, "a")
+		in := fx.subscribe(fx.pubSub(c), topic)
 		for range 3 {
 			m := in.next("a")
 			m.Metadata.Set("seen", "yes") // of this delivery
@@ -38,9 +38,9 @@ func nackedComesAgain(w *world) {
 	})
 }
 
-func nackDelayGrows(w *world) {
-	w.publish(topic, "a", "b")
-	in := w.subscribe(w.pubSub(config{NackDelay: time.Second, MaxNackDelay: 5 * time.Second}), topic)
+func nackDelayGrows(fx *fixture) {
+	fx.publish(topic, "a", "b")
+	in := fx.subscribe(fx.pubSub(config{NackDelay: time.Second, MaxNackDelay: 5 * time.Second}), topic)
 	for _, uuid := range []string{"a", "b"} {
 		in.next(uuid).Nack()
 		for _, want := range []time.Duration{1, 2, 4, 5, 5} {
@@ -56,7 +56,7 @@ func nackDelayGrows(w *world) {
 	in.none()
 }
 
-func travelsUnchanged(w *world) {
+func travelsUnchanged(fx *fixture) {
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)
@@ -71,12 +71,12 @@ func travelsUnchanged(w *world) {
 	}
 	sent[1].Metadata = message.Metadata{"topic": "elsewhere", "_topic": "1", "__topic": "2", "topics": "3", "": "4", "on_topic": "5"}
 	sent[2].Metadata = message.Metadata{string(every): string(every), "_": "", "topic": ""}
-	elsewhere := w.subscribe(w.pubSub(config{}), "elsewhere")
+	elsewhere := fx.subscribe(fx.pubSub(config{}), "elsewhere")
 	eachKind(func(c config, topic string) {
 		c.LaneKey = sameKey
-		p := w.pubSub(c)
+		p := fx.pubSub(c)
 		must(p.Publish(topic, sent...))
-		in := w.subscribe(p, topic)
+		in := fx.subscribe(p, topic)
 		for _, want := range sent {
 			got := in.next(want.UUID)
 			if !got.Equals(want) {
@@ -89,14 +89,14 @@ func travelsUnchanged(w *world) {
 	elsewhere.none()
 }
 
-func messageContext(w *world) {
+func messageContext(fx *fixture) {
 	type key struct{}
 	eachKind(func(c config, topic string) {
-		w.publish(topic, "a")
-		messages, err := w.pubSub(c).Subscribe(context.WithValue(w.ctx, key{}, "value"), topic)
+		fx.publish(topic, "a")
+		messages, err := fx.pubSub(c).Subscribe(context.WithValue(fx.ctx, key{}, "value"), topic)
 		must(err)
 		for _, answer := range []func(*message.Message) bool{(*message.Message).Nack, (*message.Message).Ack} {
-			m := inbox(messages).next("a")
+			m := deliveries(messages).next("a")
 			if m.Context().Value(key{}) != "value" {
 				failf("the message's context has no values of the subscription's")
 			}

@@ -14,11 +14,11 @@ import (
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
 )
 
-func contextEndsSubscription(w *world) {
+func contextEndsSubscription(fx *fixture) {
 	eachKind(func(c config, topic string) {
-		p := w.pubSub(c)
-		ctx, cancel := context.WithCancel(w.ctx)
-		w.publish(topic, "a", "b")
+		p := fx.pubSub(c)
+		ctx, cancel := context.WithCancel(fx.ctx)
+		fx.publish(topic, "a", "b")
 		messages, err := p.Subscribe(ctx, topic)
 		must(err)
 		first := <-messages
@@ -26,21 +26,21 @@ func contextEndsSubscription(w *world) {
 		done(first)
 		time.Sleep(time.Second)
 		first.Ack() // in time
-		inbox(messages).ended()
+		deliveries(messages).ended()
 		if c.ConsumerGroup != "" {
 			other := map[string]string{"a": "b", "b": "a"}[first.UUID]
-			again := w.subscribe(p, topic)
+			again := fx.subscribe(p, topic)
 			again.next(other).Ack()
 			again.none()
 		}
 	})
 }
 
-func closeWaits(w *world) {
+func closeWaits(fx *fixture) {
 	eachKind(func(c config, topic string) {
-		p := w.pubSub(c)
-		w.publish(topic, "a")
-		m := w.subscribe(p, topic).next("a")
+		p := fx.pubSub(c)
+		fx.publish(topic, "a")
+		m := fx.subscribe(p, topic).next("a")
 		closed := start(p.Close)
 		select {
 		case <-closed:
@@ -50,7 +50,7 @@ func closeWaits(w *world) {
 		if m.Context().Err() != nil {
 			failf("the message's context is done while Close waits for it")
 		}
-		if _, err := p.Subscribe(w.ctx, topic); !errors.Is(err, memwatermill.ErrClosed) {
+		if _, err := p.Subscribe(fx.ctx, topic); !errors.Is(err, memwatermill.ErrClosed) {
 			failf("Subscribe returned the error %v during Close", err)
 		}
 		if err := p.Publish("results", m.Copy()); err != nil {
@@ -62,17 +62,17 @@ func closeWaits(w *world) {
 			failf("Publish returned the error %v after Close", err)
 		}
 		if c.ConsumerGroup != "" {
-			w.subscribe(w.pubSub(c), topic).none()
+			fx.subscribe(fx.pubSub(c), topic).none()
 		}
 	})
 }
 
-func closeGivesUp(w *world) {
+func closeGivesUp(fx *fixture) {
 	eachKind(func(c config, topic string) {
 		c.CloseTimeout = time.Minute
-		p := w.pubSub(c)
-		w.publish(topic, "a")
-		in := w.subscribe(p, topic)
+		p := fx.pubSub(c)
+		fx.publish(topic, "a")
+		in := fx.subscribe(p, topic)
 		m := in.next("a")
 		started := time.Now()
 		must(p.Close())
@@ -84,13 +84,13 @@ func closeGivesUp(w *world) {
 	})
 }
 
-func closeLeavesNothing(w *world) {
+func closeLeavesNothing(fx *fixture) {
 	before := goleak.IgnoreCurrent()
 	eachKind(func(c config, topic string) {
-		p := w.pubSub(c)
-		w.publish(topic, "acked", "nacked")
-		in := w.subscribe(p, topic)
-		w.subscribe(p, "nothing there")
+		p := fx.pubSub(c)
+		fx.publish(topic, "acked", "nacked")
+		in := fx.subscribe(p, topic)
+		fx.subscribe(p, "nothing there")
 		for range 2 {
 			if m := <-in; m.UUID == "acked" {
 				m.Ack()
@@ -139,37 +139,37 @@ func flaky(memory *memstreamer.StreamConstructor) memstreamer.EventStreamer {
 	})
 }
 
-func streamerFails(w *world) {
+func streamerFails(fx *fixture) {
 	eachKind(func(c config, topic string) {
 		c.LaneKey = sameKey
-		w.beneath = flaky(w.memory)
-		p := w.pubSub(c)
-		in := w.subscribe(p, topic)
-		w.beneath = nil
+		fx.beneath = flaky(fx.memory)
+		p := fx.pubSub(c)
+		in := fx.subscribe(p, topic)
+		fx.beneath = nil
 		for i := range 20 {
 			uuid := fmt.Sprint(i)
-			w.publish(topic, uuid)
+			fx.publish(topic, uuid)
 			in.next(uuid).Ack()
 		}
 		in.none()
 
-		w.publish(topic, "last")
+		fx.publish(topic, "last")
 		last := in.next("last")
 		closed := start(p.Close)
 		now()
 		last.Ack() // in time
 		must(<-closed)
 		if c.ConsumerGroup != "" {
-			w.subscribe(w.pubSub(c), topic).none()
+			fx.subscribe(fx.pubSub(c), topic).none()
 		}
 	})
 }
 
-func streamerCloses(w *world) {
-	p := w.pubSub(config{})
-	in := w.subscribe(p, topic)
-	lanes := w.subscribe(w.pubSub(config{ConsumerGroup: "billing", Lanes: 4}), topic)
-	must(w.memory.Close())
+func streamerCloses(fx *fixture) {
+	p := fx.pubSub(config{})
+	in := fx.subscribe(p, topic)
+	lanes := fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing", Lanes: 4}), topic)
+	must(fx.memory.Close())
 	in.ended()
 	lanes.ended()
 	must(p.Close())

@@ -16,21 +16,21 @@ import (
 
 // A plant puts a fault around the adapter: into its configuration, beneath it or on
 // top of it.
-type plant func(*world)
+type plant func(*fixture)
 
-func configured(f func(*config)) plant { return func(w *world) { w.configures = f } }
+func configured(f func(*config)) plant { return func(fx *fixture) { fx.configures = f } }
 
 func beneath(f func(memstreamer.EventStreamer) memstreamer.EventStreamer) plant {
-	return func(w *world) { w.wraps = f }
+	return func(fx *fixture) { fx.wraps = f }
 }
 
-func onTop(f func(*world, *memwatermill.PubSub) pubSub) plant {
-	return func(w *world) { w.covers = f }
+func onTop(f func(*fixture, *memwatermill.PubSub) pubSub) plant {
+	return func(fx *fixture) { fx.covers = f }
 }
 
 func hooks(h hooked.Hooks) plant {
-	return func(w *world) {
-		w.wraps = func(memstreamer.EventStreamer) memstreamer.EventStreamer { return hooked.Wrap(w.memory, h) }
+	return func(fx *fixture) {
+		fx.wraps = func(memstreamer.EventStreamer) memstreamer.EventStreamer { return hooked.Wrap(fx.memory, h) }
 	}
 }
 
@@ -119,7 +119,7 @@ type relay struct {
 }
 
 func relayed(change func(*message.Message), nack func(*message.Message) bool) plant {
-	return onTop(func(_ *world, p *memwatermill.PubSub) pubSub { return relay{p, change, nack} })
+	return onTop(func(_ *fixture, p *memwatermill.PubSub) pubSub { return relay{p, change, nack} })
 }
 
 func (r relay) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
@@ -187,7 +187,7 @@ func canceled(ctx context.Context) context.Context {
 // deaf is a PubSub that ignores the context of Subscribe.
 type deaf struct{ *memwatermill.PubSub }
 
-func deafen(_ *world, p *memwatermill.PubSub) pubSub { return deaf{p} }
+func deafen(_ *fixture, p *memwatermill.PubSub) pubSub { return deaf{p} }
 
 func (d deaf) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	return d.PubSub.Subscribe(context.WithoutCancel(ctx), topic)
@@ -196,14 +196,14 @@ func (d deaf) Subscribe(ctx context.Context, topic string) (<-chan *message.Mess
 // undying is a PubSub that Close does not end.
 type undying struct{ *memwatermill.PubSub }
 
-func keepOpen(_ *world, p *memwatermill.PubSub) pubSub { return undying{p} }
+func keepOpen(_ *fixture, p *memwatermill.PubSub) pubSub { return undying{p} }
 
 func (undying) Close() error { return nil }
 
 // hasty is a PubSub that refuses to publish when it refuses to subscribe.
 type hasty struct{ *memwatermill.PubSub }
 
-func hasten(_ *world, p *memwatermill.PubSub) pubSub { return hasty{p} }
+func hasten(_ *fixture, p *memwatermill.PubSub) pubSub { return hasty{p} }
 
 func (h hasty) Publish(topic string, messages ...*message.Message) error {
 	if err := h.SubscribeInitialize(topic); err != nil {
@@ -212,7 +212,7 @@ func (h hasty) Publish(topic string, messages ...*message.Message) error {
 	return h.PubSub.Publish(topic, messages...)
 }
 
-func leak(w *world, p *memwatermill.PubSub) pubSub {
-	go func() { <-w.ctx.Done() }()
+func leak(fx *fixture, p *memwatermill.PubSub) pubSub {
+	go func() { <-fx.ctx.Done() }()
 	return p
 }

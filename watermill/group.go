@@ -160,19 +160,19 @@ func (g *group) drain(ctx context.Context, p *PubSub, old string) error {
 }
 
 // deal moves messages from the topic of g to its lanes, while it has the turn.
-func (s *subscription) deal(g *group, inbox *cursor, senders []sender) {
+func (s *subscription) deal(g *group, from *cursor, senders []sender) {
 	if !g.dealer.take(s.running) {
 		return
 	}
 	defer g.dealer.release()
-	for s.dealNext(g.dealer, inbox, senders) {
+	for s.dealNext(g.dealer, from, senders) {
 	}
 }
 
 // dealNext moves one message, and reports whether there may be more. What was
 // sent and is not acked, as after a crash, is sent again.
-func (s *subscription) dealNext(l *lane, inbox *cursor, lanes []sender) bool {
-	e, ack, ok := s.receive(l, inbox)
+func (s *subscription) dealNext(l *lane, from *cursor, lanes []sender) bool {
+	e, ack, ok := s.receive(l, from)
 	if !ok {
 		return false
 	}

@@ -16,18 +16,18 @@ import (
 // handled has two subscribers of a group take 2 ms for each of a thousand messages
 // of 100 keys, as a Router does: each in a goroutine of its own. Half of them were
 // published before.
-func (w *world) handled(lanes int) *suite.Ledger {
+func (fx *fixture) handled(lanes int) *suite.Ledger {
 	const messages, keys = 1000, 100
 	c := config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo}
 	publish := func(from, to int) {
 		for i := from; i < to; i++ {
-			w.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
+			fx.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
 		}
 	}
 	ledger := suite.NewLedger(messages, lastTwo)
 	publish(0, messages/2)
 	for range 2 {
-		in := w.subscribe(w.pubSub(c), topic)
+		in := fx.subscribe(fx.pubSub(c), topic)
 		go func() {
 			for m := range in {
 				go ledger.Handle(m, 2*time.Millisecond)
@@ -45,12 +45,12 @@ func (w *world) handled(lanes int) *suite.Ledger {
 // lastTwo is the key of the tests: the end of a message's UUID.
 func lastTwo(m *message.Message) string { return m.UUID[max(0, len(m.UUID)-2):] }
 
-func oneInFlight(w *world) { must(w.handled(1).Check(1)) }
+func oneInFlight(fx *fixture) { must(fx.handled(1).Check(1)) }
 
-func lanesKeepKeysInOrder(w *world) {
+func lanesKeepKeysInOrder(fx *fixture) {
 	const lanes, most = 16, 400 * time.Millisecond
 	start := time.Now()
-	ledger := w.handled(lanes)
+	ledger := fx.handled(lanes)
 	took := time.Since(start)
 	must(ledger.Check(lanes))
 	if took > most {
@@ -58,16 +58,16 @@ func lanesKeepKeysInOrder(w *world) {
 	}
 }
 
-func stuckHoldsItsLane(w *world) {
+func stuckHoldsItsLane(fx *fixture) {
 	const lanes = 8
 	for _, group := range []string{"", "billing"} {
 		topic := topic + group
-		in := w.subscribe(w.pubSub(config{ConsumerGroup: group, Lanes: lanes}), topic)
-		w.publish(topic, "stuck")
+		in := fx.subscribe(fx.pubSub(config{ConsumerGroup: group, Lanes: lanes}), topic)
+		fx.publish(topic, "stuck")
 		in.next("stuck")
 		for i := range 100 {
 			uuid := fmt.Sprint(i)
-			w.publish(topic, uuid)
+			fx.publish(topic, uuid)
 			if memwatermill.LaneOf(uuid, lanes) != memwatermill.LaneOf("stuck", lanes) {
 				in.next(uuid).Ack()
 			}
@@ -78,17 +78,17 @@ func stuckHoldsItsLane(w *world) {
 
 // othersTakeOver closes one of two PubSubs of a group, which has dealt and had
 // its turns. The other goes on alone.
-func othersTakeOver(w *world) {
+func othersTakeOver(fx *fixture) {
 	eachGroup(func(c config, topic string) {
-		first := w.pubSub(c)
-		w.publish(topic, "a")
-		w.subscribe(first, topic).next("a").Ack()
-		in := w.subscribe(w.pubSub(c), topic)
+		first := fx.pubSub(c)
+		fx.publish(topic, "a")
+		fx.subscribe(first, topic).next("a").Ack()
+		in := fx.subscribe(fx.pubSub(c), topic)
 		now()
 		must(first.Close())
 		for i := range 20 {
 			uuid := fmt.Sprint(i)
-			w.publish(topic, uuid)
+			fx.publish(topic, uuid)
 			in.next(uuid).Ack()
 		}
 		in.none()
@@ -97,15 +97,15 @@ func othersTakeOver(w *world) {
 
 // lanesChange changes the number of lanes again and again while messages wait in
 // them. None may be lost, handled twice, or handled out of its key's order.
-func lanesChange(w *world) {
+func lanesChange(fx *fixture) {
 	const messages, keys, each = 200, 10, 10
 	for i := range messages {
-		w.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
+		fx.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
 	}
 	ledger := suite.NewLedger(messages, lastTwo)
 	take := func(lanes, n int) {
-		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo})
-		in := w.subscribe(p, topic)
+		p := fx.pubSub(config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo})
+		in := fx.subscribe(p, topic)
 		now()
 		for range n {
 			m, _ := in.take()
@@ -122,60 +122,60 @@ func lanesChange(w *world) {
 	}
 	take(1, messages-each*len(changes))
 	must(ledger.Check(1))
-	w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic).none()
+	fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing"}), topic).none()
 }
 
 // leaveInLanes has messages wait in one of the eight lanes of a group that has
 // ended.
-func (w *world) leaveInLanes() {
-	p, err := memwatermill.NewPubSub(w.memory, config{ConsumerGroup: "billing", Lanes: 8, LaneKey: sameKey}, nil)
+func (fx *fixture) leaveInLanes() {
+	p, err := memwatermill.NewPubSub(fx.memory, config{ConsumerGroup: "billing", Lanes: 8, LaneKey: sameKey}, nil)
 	must(err)
 	for _, uuid := range []string{"a", "b", "c", "d"} {
 		must(p.Publish(topic, message.NewMessage(uuid, nil)))
 	}
-	w.subscribe(p, topic)
+	fx.subscribe(p, topic)
 	now()
 	must(p.Close())
 }
 
 // drainsItsOwn has others read the lanes of another number, under the group's name:
 // two ephemeral receivers, of which one acks nothing and the other all.
-func drainsItsOwn(w *world) {
-	w.leaveInLanes()
-	for _, row := range w.memory.Stats().Receivers {
+func drainsItsOwn(fx *fixture) {
+	fx.leaveInLanes()
+	for _, row := range fx.memory.Stats().Receivers {
 		for _, acks := range []int64{0, row.Lag} {
-			r, err := w.memory.NewReceiver(w.ctx, row.Topic, row.Name, memstreamer.Ephemeral())
+			r, err := fx.memory.NewReceiver(fx.ctx, row.Topic, row.Name, memstreamer.Ephemeral())
 			must(err)
 			for range acks {
-				_, ack, err := r.Recv(w.ctx)
+				_, ack, err := r.Recv(fx.ctx)
 				must(err)
 				must(ack())
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, forever)
+	ctx, cancel := context.WithTimeout(fx.ctx, forever)
 	defer cancel()
-	messages, err := w.pubSub(config{ConsumerGroup: "billing"}).Subscribe(ctx, topic)
+	messages, err := fx.pubSub(config{ConsumerGroup: "billing"}).Subscribe(ctx, topic)
 	must(err)
 	for _, uuid := range []string{"a", "b", "c", "d"} {
-		inbox(messages).next(uuid).Ack()
+		deliveries(messages).next(uuid).Ack()
 	}
-	inbox(messages).none()
+	deliveries(messages).none()
 }
 
 // drainsOnce has the second subscriber of a group come when the lanes of another
 // number, which the first found full, are empty. It must go on where the first has
 // ended: in a lane.
-func drainsOnce(w *world) {
-	w.leaveInLanes()
-	first := w.pubSub(config{ConsumerGroup: "billing"})
-	in := w.subscribe(first, topic)
+func drainsOnce(fx *fixture) {
+	fx.leaveInLanes()
+	first := fx.pubSub(config{ConsumerGroup: "billing"})
+	in := fx.subscribe(first, topic)
 	for range 4 {
 		(<-in).Ack()
 	}
 	now()
-	in = w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
-	w.publish(topic, "e")
+	in = fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing"}), topic)
+	fx.publish(topic, "e")
 	now()
 	must(first.Close())
 	in.next("e").Ack()
@@ -183,16 +183,16 @@ func drainsOnce(w *world) {
 
 // drainingHoldsNobody has the first subscriber of a group unable to drain the lanes
 // of another number, while a second waits for that.
-func drainingHoldsNobody(w *world) {
-	w.leaveInLanes()
-	w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+func drainingHoldsNobody(fx *fixture) {
+	fx.leaveInLanes()
+	fx.beneath = hooked.Wrap(fx.memory, hooked.Hooks{
 		Send: func(context.Context, *hooked.Sender, hooked.Outgoing) error { return errFlaky },
 	})
 	var subscribed []<-chan error
 	var cancels []context.CancelFunc
 	for range 2 {
-		p := w.pubSub(config{ConsumerGroup: "billing"})
-		ctx, cancel := context.WithCancel(w.ctx)
+		p := fx.pubSub(config{ConsumerGroup: "billing"})
+		ctx, cancel := context.WithCancel(fx.ctx)
 		defer cancel()
 		cancels = append(cancels, cancel)
 		subscribed = append(subscribed, start(func() error {
@@ -215,20 +215,20 @@ func drainingHoldsNobody(w *world) {
 
 // lanesExpireWhileDraining has what waits in the lanes of another number expire
 // after it was counted, and before it is received.
-func lanesExpireWhileDraining(w *world) {
-	w.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
-	w.leaveInLanes()
-	w.beneath = &counted{w.memory, func() memstreamer.Stats {
+func lanesExpireWhileDraining(fx *fixture) {
+	fx.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
+	fx.leaveInLanes()
+	fx.beneath = &counted{fx.memory, func() memstreamer.Stats {
 		defer time.Sleep(2 * time.Hour)
-		return w.memory.Stats()
+		return fx.memory.Stats()
 	}}
-	p := w.pubSub(config{ConsumerGroup: "billing"})
-	ctx, cancel := context.WithTimeout(w.ctx, forever)
+	p := fx.pubSub(config{ConsumerGroup: "billing"})
+	ctx, cancel := context.WithTimeout(fx.ctx, forever)
 	defer cancel()
 	messages, err := p.Subscribe(ctx, topic)
 	must(err)
-	w.publish(topic, "new")
-	inbox(messages).next("new").Ack()
+	fx.publish(topic, "new")
+	deliveries(messages).next("new").Ack()
 }
 
 // counted is a streamer whose Stats are stats.

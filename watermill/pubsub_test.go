@@ -45,16 +45,16 @@ func TestCloseWaitsForNoPublish(t *testing.T) {
 
 // TestCloseEndsSubscribe has a streamer that does not answer a NewReceiver.
 func TestCloseEndsSubscribe(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+	withFixture(t, func(fx *fixture) {
+		fx.beneath = hooked.Wrap(fx.memory, hooked.Hooks{
 			NewReceiver: func(ctx context.Context, _ *hooked.Streamer, _, _ string, _ []memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			},
 		})
-		p := w.pubSub(config{ConsumerGroup: "billing"})
+		p := fx.pubSub(config{ConsumerGroup: "billing"})
 		subscribed := start(func() error {
-			_, err := p.Subscribe(w.ctx, topic)
+			_, err := p.Subscribe(fx.ctx, topic)
 			return err
 		})
 		initialized := start(func() error { return p.SubscribeInitialize(topic) })
@@ -70,9 +70,9 @@ func TestCloseEndsSubscribe(t *testing.T) {
 
 // TestFailingStreamerIsNotPressed has a streamer fail, and no pause after a Nack.
 func TestFailingStreamerIsNotPressed(t *testing.T) {
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		calls := 0
-		w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+		fx.beneath = hooked.Wrap(fx.memory, hooked.Hooks{
 			Recv: func(ctx context.Context, r *hooked.Receiver) (*memstreamer.Event, memstreamer.Ack, error) {
 				if calls++; calls > 100 {
 					return r.EventReceiver.Recv(ctx) // which waits
@@ -80,7 +80,7 @@ func TestFailingStreamerIsNotPressed(t *testing.T) {
 				return nil, nil, errFlaky
 			},
 		})
-		w.subscribe(w.pubSub(config{NackDelay: -1}), topic)
+		fx.subscribe(fx.pubSub(config{NackDelay: -1}), topic)
 		time.Sleep(time.Second)
 		now()
 		if calls != 11 {
@@ -92,13 +92,13 @@ func TestFailingStreamerIsNotPressed(t *testing.T) {
 // TestAckFailsForGood has the first message's Ack fail however often it is tried, as
 // JetStream's does for a consumer that is gone. The message comes again.
 func TestAckFailsForGood(t *testing.T) {
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		eachGroup(func(c config, topic string) {
 			c.LaneKey = sameKey
-			w.beneath = firstAckFails(w.memory)
-			in := w.subscribe(w.pubSub(c), topic)
-			w.beneath = nil
-			w.publish(topic, "a", "b")
+			fx.beneath = firstAckFails(fx.memory)
+			in := fx.subscribe(fx.pubSub(c), topic)
+			fx.beneath = nil
+			fx.publish(topic, "a", "b")
 			for _, uuid := range []string{"a", "a", "b"} {
 				in.next(uuid).Ack()
 			}
@@ -110,10 +110,10 @@ func TestAckFailsForGood(t *testing.T) {
 // TestAckFailsForGoodWhileDraining has it fail for a message in a lane of another
 // number, which is dealt twice then. Those behind it must be dealt too.
 func TestAckFailsForGoodWhileDraining(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.leaveInLanes()
-		w.beneath = firstAckFails(w.memory)
-		in := w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
+	withFixture(t, func(fx *fixture) {
+		fx.leaveInLanes()
+		fx.beneath = firstAckFails(fx.memory)
+		in := fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing"}), topic)
 		for _, uuid := range []string{"a", "a", "b", "c", "d"} {
 			in.next(uuid).Ack()
 		}
@@ -125,13 +125,13 @@ func TestAckFailsForGoodWhileDraining(t *testing.T) {
 // before what waits in the lanes of another number was moved. A second, which waits
 // for the first, has to move it.
 func TestDrainFails(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.leaveInLanes()
-		fails, giveUp := w.failToDrain()
-		p := w.pubSub(config{ConsumerGroup: "billing"})
-		var in inbox
+	withFixture(t, func(fx *fixture) {
+		fx.leaveInLanes()
+		fails, giveUp := fx.failToDrain()
+		p := fx.pubSub(config{ConsumerGroup: "billing"})
+		var in deliveries
 		subscribed := start(func() (err error) {
-			in, err = p.Subscribe(w.ctx, topic)
+			in, err = p.Subscribe(fx.ctx, topic)
 			return err
 		})
 		now()
@@ -148,12 +148,12 @@ func TestDrainFails(t *testing.T) {
 // TestFailedDrainLeavesTheGroup has nobody else wait: the group may have another number
 // of lanes then.
 func TestFailedDrainLeavesTheGroup(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.leaveInLanes()
-		fails, giveUp := w.failToDrain()
+	withFixture(t, func(fx *fixture) {
+		fx.leaveInLanes()
+		fails, giveUp := fx.failToDrain()
 		giveUp()
 		fails.Store(false)
-		in := w.subscribe(w.pubSub(config{ConsumerGroup: "billing", Lanes: 4, LaneKey: sameKey}), topic)
+		in := fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing", Lanes: 4, LaneKey: sameKey}), topic)
 		for _, uuid := range []string{"a", "b", "c", "d"} {
 			in.next(uuid).Ack()
 		}
@@ -163,10 +163,10 @@ func TestFailedDrainLeavesTheGroup(t *testing.T) {
 
 // failToDrain has a subscriber of the group drain its lanes on a streamer whose Sends
 // fail, until giveUp ends it.
-func (w *world) failToDrain() (fails *atomic.Bool, giveUp func()) {
+func (fx *fixture) failToDrain() (fails *atomic.Bool, giveUp func()) {
 	fails = new(atomic.Bool)
 	fails.Store(true)
-	w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+	fx.beneath = hooked.Wrap(fx.memory, hooked.Hooks{
 		Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
 			if fails.Load() {
 				return errFlaky
@@ -174,8 +174,8 @@ func (w *world) failToDrain() (fails *atomic.Bool, giveUp func()) {
 			return s.Pass(ctx, e)
 		},
 	})
-	p := w.pubSub(config{ConsumerGroup: "billing"})
-	ctx, cancel := context.WithCancel(w.ctx)
+	p := fx.pubSub(config{ConsumerGroup: "billing"})
+	ctx, cancel := context.WithCancel(fx.ctx)
 	subscribed := start(func() error {
 		_, err := p.Subscribe(ctx, topic)
 		return err
@@ -189,20 +189,20 @@ func (w *world) failToDrain() (fails *atomic.Bool, giveUp func()) {
 
 // TestOldLanesAreDrainedInOrder has a message wait in each of several lanes.
 func TestOldLanesAreDrainedInOrder(t *testing.T) {
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		const lanes = 8
 		byLane := make([][]string, lanes)
 		for i := range 4 * lanes {
 			uuid := fmt.Sprint(i)
 			lane := memwatermill.LaneOf(uuid, lanes)
 			byLane[lane] = append(byLane[lane], uuid)
-			w.publish(topic, uuid)
+			fx.publish(topic, uuid)
 		}
-		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: lanes})
-		w.subscribe(p, topic)
+		p := fx.pubSub(config{ConsumerGroup: "billing", Lanes: lanes})
+		fx.subscribe(p, topic)
 		now()
 		must(p.Close())
-		in := w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
+		in := fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing"}), topic)
 		for _, uuid := range slices.Concat(byLane...) {
 			in.next(uuid).Ack()
 		}
@@ -213,10 +213,10 @@ func TestOldLanesAreDrainedInOrder(t *testing.T) {
 // TestCloseWaitsForDealing has a Send to a lane last while Close is called. It may have
 // taken effect when it is cancelled, and the message would be dealt twice.
 func TestCloseWaitsForDealing(t *testing.T) {
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		c := config{ConsumerGroup: "billing", Lanes: 4}
 		sending, answer := make(chan struct{}), make(chan struct{})
-		w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+		fx.beneath = hooked.Wrap(fx.memory, hooked.Hooks{
 			Send: func(ctx context.Context, s *hooked.Sender, e hooked.Outgoing) error {
 				close(sending)
 				must(s.Pass(ctx, e))
@@ -228,16 +228,16 @@ func TestCloseWaitsForDealing(t *testing.T) {
 				}
 			},
 		})
-		p := w.pubSub(c)
-		w.beneath = nil
-		w.subscribe(p, topic)
-		w.publish(topic, "a")
+		p := fx.pubSub(c)
+		fx.beneath = nil
+		fx.subscribe(p, topic)
+		fx.publish(topic, "a")
 		<-sending
 		closed := start(p.Close)
 		now()
 		close(answer)
 		must(<-closed)
-		in := w.subscribe(w.pubSub(c), topic)
+		in := fx.subscribe(fx.pubSub(c), topic)
 		in.next("a").Ack()
 		in.none()
 	})
@@ -245,14 +245,14 @@ func TestCloseWaitsForDealing(t *testing.T) {
 
 // TestCloseEndsDealingThatFails has a streamer whose Sends fail.
 func TestCloseEndsDealingThatFails(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.beneath = hooked.Wrap(w.memory, hooked.Hooks{
+	withFixture(t, func(fx *fixture) {
+		fx.beneath = hooked.Wrap(fx.memory, hooked.Hooks{
 			Send: func(context.Context, *hooked.Sender, hooked.Outgoing) error { return errFlaky },
 		})
-		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: 4})
-		w.beneath = nil
-		w.subscribe(p, topic)
-		w.publish(topic, "a")
+		p := fx.pubSub(config{ConsumerGroup: "billing", Lanes: 4})
+		fx.beneath = nil
+		fx.subscribe(p, topic)
+		fx.publish(topic, "a")
 		now()
 		started := time.Now()
 		must(p.Close())
@@ -298,9 +298,9 @@ func firstAckFails(memory *memstreamer.StreamConstructor) memstreamer.EventStrea
 // TestEndedSubscriptionIsFreed has a PubSub outlive a subscription of its own, of
 // whose context nothing may be left: no timer that waits for its CloseTimeout either.
 func TestEndedSubscriptionIsFreed(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.pubSub(config{CloseTimeout: 2 * forever})
-		held := subscribeAndEnd(w, p)
+	withFixture(t, func(fx *fixture) {
+		p := fx.pubSub(config{CloseTimeout: 2 * forever})
+		held := subscribeAndEnd(fx, p)
 		time.Sleep(forever) // the runtime holds a timer for a while that was stopped
 		runtime.GC()
 		if held.Value() != nil {
@@ -311,28 +311,28 @@ func TestEndedSubscriptionIsFreed(t *testing.T) {
 }
 
 // subscribeAndEnd returns a pointer to what the subscription's context holds.
-func subscribeAndEnd(w *world, p pubSub) weak.Pointer[[1024]byte] {
+func subscribeAndEnd(fx *fixture, p pubSub) weak.Pointer[[1024]byte] {
 	type key struct{}
 	held := new([1024]byte)
-	ctx, cancel := context.WithCancel(context.WithValue(w.ctx, key{}, held))
+	ctx, cancel := context.WithCancel(context.WithValue(fx.ctx, key{}, held))
 	messages, err := p.Subscribe(ctx, topic)
 	must(err)
 	cancel()
-	inbox(messages).ended()
+	deliveries(messages).ended()
 	return weak.Make(held)
 }
 
 // TestEngineEvents has events that came from no Publish, one of which names its
 // topic: in a lane, it must not be sent there again.
 func TestEngineEvents(t *testing.T) {
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		eachGroup(func(c config, topic string) {
-			sender, err := w.memory.NewSender(w.ctx, topic)
+			sender, err := fx.memory.NewSender(fx.ctx, topic)
 			must(err)
-			must(sender.Send(w.ctx, "order-1", 3, map[memstreamer.Header]string{memstreamer.HeaderTopic: topic, "_topic": "other"}))
-			must(sender.Send(w.ctx, "", -9, nil))
+			must(sender.Send(fx.ctx, "order-1", 3, map[memstreamer.Header]string{memstreamer.HeaderTopic: topic, "_topic": "other"}))
+			must(sender.Send(fx.ctx, "", -9, nil))
 			c.LaneKey = sameKey
-			in := w.subscribe(w.pubSub(c), topic)
+			in := fx.subscribe(fx.pubSub(c), topic)
 			for _, want := range []*message.Message{
 				{UUID: "order-1", Metadata: message.Metadata{"topic": topic, "_topic": "other"}},
 				{},
@@ -349,11 +349,11 @@ func TestEngineEvents(t *testing.T) {
 
 // TestStatsNameGroups reads what the metrics and the page show.
 func TestStatsNameGroups(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.subscribe(w.pubSub(config{ConsumerGroup: "billing"}), topic)
-		w.subscribe(w.pubSub(config{ConsumerGroup: "shipping", Lanes: 2}), topic)
+	withFixture(t, func(fx *fixture) {
+		fx.subscribe(fx.pubSub(config{ConsumerGroup: "billing"}), topic)
+		fx.subscribe(fx.pubSub(config{ConsumerGroup: "shipping", Lanes: 2}), topic)
 		var names []string
-		for _, r := range w.memory.Stats().Receivers {
+		for _, r := range fx.memory.Stats().Receivers {
 			names = append(names, fmt.Sprintf("%d of %s on %s", r.Open, r.Name, r.Topic))
 		}
 		if !slices.Equal(names, []string{

@@ -12,7 +12,7 @@ import (
 )
 
 func TestConfigIsValidated(t *testing.T) {
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		for _, c := range []config{{}, {NackDelay: -1, Lanes: 16}, {NackDelay: time.Hour}} {
 			must(c.Validate())
 		}
@@ -25,7 +25,7 @@ func TestConfigIsValidated(t *testing.T) {
 			"Lanes is -1: it must be positive\nCloseTimeout is -1s: it must n": {Lanes: -1, CloseTimeout: -time.Second},
 		} {
 			refused(c.Validate(), says)
-			_, err := memwatermill.NewPubSub(w.memory, c, nil)
+			_, err := memwatermill.NewPubSub(fx.memory, c, nil)
 			refused(err, "memwatermill: NewPubSub: invalid config: "+says)
 		}
 	})
@@ -38,7 +38,7 @@ func TestNewPubSubRefusesStreamers(t *testing.T) {
 	}
 	// Its type can be compared, and not each of its values.
 	type wrapper struct{ memstreamer.EventStreamer }
-	inWorld(t, func(w *world) {
+	withFixture(t, func(fx *fixture) {
 		for says, streamer := range map[string]memstreamer.EventStreamer{
 			"memwatermill: NewPubSub: the streamer is nil":            nil,
 			"incomparable cannot be told from another: use a pointer": incomparable{},
@@ -47,21 +47,21 @@ func TestNewPubSubRefusesStreamers(t *testing.T) {
 			_, err := memwatermill.NewPubSub(streamer, config{}, nil)
 			refused(err, says)
 		}
-		_, err := memwatermill.NewPubSub(wrapper{w.memory}, config{}, nil)
+		_, err := memwatermill.NewPubSub(wrapper{fx.memory}, config{}, nil)
 		must(err)
 	})
 }
 
 func TestPublishRefuses(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.pubSub(config{})
+	withFixture(t, func(fx *fixture) {
+		p := fx.pubSub(config{})
 		a := message.NewMessage("a", nil)
 		must(p.Publish(topic))
 		refused(p.Publish("", a), "topic is empty")
 		refused(p.Publish(topic, a, nil), "memwatermill: Publish: message 2 of 2 is nil")
-		b := message.NewMessageWithContext(canceled(w.ctx), "b", nil)
+		b := message.NewMessageWithContext(canceled(fx.ctx), "b", nil)
 		refused(p.Publish(topic, a, b, message.NewMessage("c", nil)), `message 2 of 3, "b": context canceled`)
-		in := w.subscribe(p, topic)
+		in := fx.subscribe(p, topic)
 		for range 2 { // of the two calls that failed
 			in.next("a").Ack()
 		}
@@ -70,17 +70,17 @@ func TestPublishRefuses(t *testing.T) {
 }
 
 func TestSubscribeRefuses(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: 8})
+	withFixture(t, func(fx *fixture) {
+		p := fx.pubSub(config{ConsumerGroup: "billing", Lanes: 8})
 		subscribe := func(ctx context.Context, topic string) error {
 			_, err := p.Subscribe(ctx, topic)
 			return err
 		}
-		refused(subscribe(w.ctx, ""), "topic is empty")
+		refused(subscribe(fx.ctx, ""), "topic is empty")
 		refused(p.SubscribeInitialize(""), "topic is empty")
-		refused(subscribe(canceled(w.ctx), topic), "context canceled")
+		refused(subscribe(canceled(fx.ctx), topic), "context canceled")
 		must(p.Close())
-		for _, err := range []error{subscribe(w.ctx, topic), p.SubscribeInitialize(topic), p.Publish(topic)} {
+		for _, err := range []error{subscribe(fx.ctx, topic), p.SubscribeInitialize(topic), p.Publish(topic)} {
 			if err != memwatermill.ErrClosed {
 				failf("after Close the error is %v", err)
 			}
@@ -89,31 +89,31 @@ func TestSubscribeRefuses(t *testing.T) {
 }
 
 func TestLanesAreRefusedAsTopics(t *testing.T) {
-	inWorld(t, func(w *world) {
-		p := w.pubSub(config{ConsumerGroup: "billing", Lanes: 8})
+	withFixture(t, func(fx *fixture) {
+		p := fx.pubSub(config{ConsumerGroup: "billing", Lanes: 8})
 		for _, lane := range []string{"orders#billing#3/8", "orders#billing#16/16", "orders#1/2#billing#8/10", "#1/1"} {
 			says := `: topic "` + lane + `" is named like a lane of a consumer group`
 			refused(p.Publish(lane, message.NewMessage("a", nil)), "memwatermill: Publish"+says)
 			refused(p.SubscribeInitialize(lane), "memwatermill: SubscribeInitialize"+says)
-			_, err := p.Subscribe(w.ctx, lane)
+			_, err := p.Subscribe(fx.ctx, lane)
 			refused(err, "memwatermill: Subscribe"+says)
 		}
 		for _, topic := range []string{"#", "orders#billing", "orders#billing#3/8/", "3/8", "orders#0/8", "orders#billing#3/8#"} {
-			w.subscribe(p, topic)
-			w.publish(topic, "a")
+			fx.subscribe(p, topic)
+			fx.publish(topic, "a")
 		}
 	})
 }
 
 func TestGroupHasOneNumberOfLanes(t *testing.T) {
-	inWorld(t, func(w *world) {
-		eight := w.pubSub(config{ConsumerGroup: "billing", Lanes: 8})
-		four := w.pubSub(config{ConsumerGroup: "billing", Lanes: 4})
-		w.subscribe(eight, topic)
-		_, err := four.Subscribe(w.ctx, topic)
+	withFixture(t, func(fx *fixture) {
+		eight := fx.pubSub(config{ConsumerGroup: "billing", Lanes: 8})
+		four := fx.pubSub(config{ConsumerGroup: "billing", Lanes: 4})
+		fx.subscribe(eight, topic)
+		_, err := four.Subscribe(fx.ctx, topic)
 		refused(err, `memwatermill: Subscribe: group "billing" has 8 lanes on topic "orders": another subscriber cannot have 4`)
-		w.subscribe(four, "another")
+		fx.subscribe(four, "another")
 		must(eight.Close())
-		w.subscribe(four, topic)
+		fx.subscribe(four, topic)
 	})
 }

@@ -95,19 +95,19 @@ func (s *subscription) openMember(p *PubSub, topic string) error {
 		return err
 	}
 	s.closes = append(s.closes, g.leave)
-	inbox, err := s.cursor(p.streamer, topic, g.name, s.config.start)
+	onTopic, err := s.cursor(p.streamer, topic, g.name, s.config.start)
 	if err != nil {
 		return err
 	}
 	if g.direct {
-		s.work = append(s.work, func() { s.serve(g.lanes[0], inbox, everyMessage) })
+		s.work = append(s.work, func() { s.serve(g.lanes[0], onTopic, everyMessage) })
 		return nil
 	}
 	senders, err := s.senders(p.streamer, g.laneTopics())
 	if err != nil {
 		return err
 	}
-	s.work = append(s.work, func() { s.deal(g, inbox, senders) })
+	s.work = append(s.work, func() { s.deal(g, onTopic, senders) })
 	for i, topic := range g.laneTopics() {
 		c, err := s.cursor(p.streamer, topic, g.name)
 		if err != nil {

@@ -25,9 +25,9 @@ type pubSub interface {
 	message.SubscribeInitializer
 }
 
-// world is what a test runs in: a bubble of synctest, in which time passes only
-// while everything waits, with one streamer in memory.
-type world struct {
+// fixture is what a test has: one streamer in memory, and a bubble of synctest, in
+// which time passes only while everything waits.
+type fixture struct {
 	ctx    context.Context // ends after the test
 	memory *memstreamer.StreamConstructor
 	// beneath, unless nil, is between memory and every PubSub.
@@ -37,7 +37,7 @@ type world struct {
 	// A fault sets one of these.
 	configures func(*config)
 	wraps      func(memstreamer.EventStreamer) memstreamer.EventStreamer
-	covers     func(*world, *memwatermill.PubSub) pubSub
+	covers     func(*fixture, *memwatermill.PubSub) pubSub
 }
 
 // failure is what a test panics with where it fails.
@@ -58,20 +58,20 @@ func refused(err error, says string) {
 	}
 }
 
-func inWorld(t *testing.T, test func(*world)) {
+func withFixture(t *testing.T, test func(*fixture)) {
 	if err := try(t, test); err != nil {
 		t.Error(err)
 	}
 }
 
-// try runs test in a world, and returns its failure.
-func try(t *testing.T, test func(*world)) (err error) {
+// try runs test with a fixture, and returns its failure.
+func try(t *testing.T, test func(*fixture)) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &world{ctx: ctx, memory: memstreamer.New()}
+		fx := &fixture{ctx: ctx, memory: memstreamer.New()}
 		defer func() {
 			cancel()
-			w.close()
+			fx.close()
 			failed := recover()
 			if f, ok := failed.(failure); ok {
 				err = f
@@ -79,35 +79,35 @@ func try(t *testing.T, test func(*world)) (err error) {
 				panic(failed)
 			}
 		}()
-		test(w)
+		test(fx)
 	})
 	return err
 }
 
-// pubSub opens a PubSub, with the fault that w may have.
-func (w *world) pubSub(c config) pubSub {
-	var streamer memstreamer.EventStreamer = w.memory
-	if w.beneath != nil {
-		streamer = w.beneath
+// pubSub opens a PubSub, with the fault that fx may have.
+func (fx *fixture) pubSub(c config) pubSub {
+	var streamer memstreamer.EventStreamer = fx.memory
+	if fx.beneath != nil {
+		streamer = fx.beneath
 	}
-	if w.wraps != nil {
-		streamer = w.wraps(streamer)
+	if fx.wraps != nil {
+		streamer = fx.wraps(streamer)
 	}
-	if w.configures != nil {
-		w.configures(&c)
+	if fx.configures != nil {
+		fx.configures(&c)
 	}
 	opened, err := memwatermill.NewPubSub(streamer, c, nil)
 	must(err)
 	p := pubSub(opened)
-	if w.covers != nil {
-		p = w.covers(w, opened)
+	if fx.covers != nil {
+		p = fx.covers(fx, opened)
 	}
-	w.opened = append(w.opened, p)
+	fx.opened = append(fx.opened, p)
 	return p
 }
 
-func (w *world) close() {
-	for _, p := range w.opened {
+func (fx *fixture) close() {
+	for _, p := range fx.opened {
 		_ = p.Close()
 	}
 }
@@ -129,27 +129,27 @@ func eachGroup(f func(c config, topic string)) {
 func sameKey(*message.Message) string { return "same" }
 
 // publish publishes messages whose UUID and payload are each of texts.
-func (w *world) publish(topic string, texts ...string) {
+func (fx *fixture) publish(topic string, texts ...string) {
 	for _, text := range texts {
-		must(w.pubSub(config{}).Publish(topic, message.NewMessage(text, message.Payload(text))))
+		must(fx.pubSub(config{}).Publish(topic, message.NewMessage(text, message.Payload(text))))
 	}
 }
 
-func (w *world) subscribe(p pubSub, topic string) inbox {
-	messages, err := p.Subscribe(w.ctx, topic)
+func (fx *fixture) subscribe(p pubSub, topic string) deliveries {
+	messages, err := p.Subscribe(fx.ctx, topic)
 	must(err)
 	return messages
 }
 
-// inbox is what Subscribe returns.
-type inbox <-chan *message.Message
+// deliveries are what Subscribe returns.
+type deliveries <-chan *message.Message
 
 // forever is longer than any delay or timeout of a test.
 const forever = 24 * time.Hour
 
 // take waits for a message. It returns nil if none comes, and whether the channel
 // is open.
-func (in inbox) take() (m *message.Message, open bool) {
+func (in deliveries) take() (m *message.Message, open bool) {
 	select {
 	case m, open = <-in:
 		return m, open
@@ -159,7 +159,7 @@ func (in inbox) take() (m *message.Message, open bool) {
 }
 
 // next waits for a message, which must have that UUID.
-func (in inbox) next(uuid string) *message.Message {
+func (in deliveries) next(uuid string) *message.Message {
 	m, open := in.take()
 	switch {
 	case !open:
@@ -173,14 +173,14 @@ func (in inbox) next(uuid string) *message.Message {
 }
 
 // none waits, and no message must come.
-func (in inbox) none() {
+func (in deliveries) none() {
 	if m, _ := in.take(); m != nil {
 		failf("message %q came, and none should", m.UUID)
 	}
 }
 
 // ended waits until the channel is closed, with no message before.
-func (in inbox) ended() {
+func (in deliveries) ended() {
 	in.none()
 	if _, open := in.take(); open {
 		failf("the channel is not closed")
