@@ -29,11 +29,13 @@ import (
 //
 // The fields are those of [memstreamer.Stats], with ages in place of times: see
 // [NewCollector] for what an age is. A topic has the largest lag and age among its
-// consumers. Consumers that fail come first: those whose oldest event was delivered
-// again, more often than receivers are open. Then it is the oldest event, in both
-// tables. The page shows the first 200 rows of each; JSON has them all. With ?inuse,
-// consumers are left out that have no open receiver and no event that they were
-// given and have not acked.
+// consumers. Consumers that fail come first: those whose oldest un-acked event was
+// delivered again, more often than receivers are open. Otherwise the oldest event
+// comes first, in both tables. The page shows the first 200 rows of each; JSON has
+// them all.
+//
+// With ?inuse, consumers are left out that have no open receiver, unless they were
+// given an event that they have not acked.
 //
 // The page has no script, loads nothing from elsewhere, and forbids both to the
 // browser. Bytes of a name that are not UTF-8 are spelled as \xNN. The handler
