@@ -41,7 +41,7 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 		return ctx.Err()
 	}
 	c.mu.Lock()
-	acked, ended := d.id <= c.acked && (c.streamer.acks == nil || d.id <= c.written), c.err
+	acked, ended := d.id <= c.acked && (c.acks == nil || d.id <= c.written), c.err
 	c.mu.Unlock()
 	if acked {
 		return nil
@@ -55,11 +55,11 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 			return err
 		}
 		written := c.writeDown(ctx, d)
-		settled := false
+		acked := false
 		if unanswered {
-			settled, err = c.settle(ctx, d)
+			acked, err = c.catchUp(ctx, d)
 		}
-		if !settled && err == nil {
+		if !acked && err == nil {
 			unanswered, err = c.request(ctx, d)
 		}
 		return cmp.Or(err, <-written)
@@ -96,7 +96,7 @@ func (c *cursor) request(ctx context.Context, d *delivery) (unanswered bool, err
 // returns has the outcome.
 func (c *cursor) writeDown(ctx context.Context, d *delivery) <-chan error {
 	done := make(chan error, 1)
-	if c.streamer.acks == nil {
+	if c.acks == nil {
 		done <- nil
 		return done
 	}
@@ -104,7 +104,7 @@ func (c *cursor) writeDown(ctx context.Context, d *delivery) <-chan error {
 	id := max(c.acked, d.id)
 	c.mu.Unlock()
 	go func() {
-		err := c.streamer.acks.write(ctx, c, id)
+		err := c.acks.write(ctx, c, id)
 		if err == nil {
 			c.mu.Lock()
 			c.written = max(c.written, id)
@@ -115,14 +115,14 @@ func (c *cursor) writeDown(ctx context.Context, d *delivery) <-chan error {
 	return done
 }
 
-// settle reports whether d is acked, after an ack without an answer. A server
-// that was killed has forgotten its last deliveries, and answers no ack for them
-// until it has made them again: settle takes these, and acks them again.
-func (c *cursor) settle(ctx context.Context, d *delivery) (settled bool, err error) {
+// catchUp reports whether d is acked, after an ack without an answer. A server that
+// was killed has forgotten its last deliveries, and answers no ack for them until it
+// has made them again: catchUp takes these up to d, and acks those before d again.
+func (c *cursor) catchUp(ctx context.Context, d *delivery) (acked bool, err error) {
 	c.mu.Lock()
-	c.settling = d.id
+	c.catchUpTo = d.id
 	c.mu.Unlock()
-	defer c.settled()
+	defer c.caughtUp()
 	for {
 		info, err := c.where(ctx)
 		switch {
@@ -183,11 +183,13 @@ func (c *cursor) nextAgain(ctx context.Context) (*delivery, error) {
 	return nil, nil
 }
 
-// settled ends what settle began. An event that came too late for it goes back.
-func (c *cursor) settled() {
+// caughtUp ends what catchUp began. An event that came too late for it goes back.
+func (c *cursor) caughtUp() {
 	c.mu.Lock()
-	c.settling = 0
-	late := c.unwantedLocked()
+	late := c.again
+	c.catchUpTo, c.again = 0, nil
+	unwanted := c.unwantedLocked()
 	c.mu.Unlock()
-	c.streamer.giveBack(late...)
+	c.streamer.giveBack(late)
+	c.streamer.giveBack(unwanted)
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/memstreamer/memstreamer"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,8 +20,8 @@ const applyDelay = 10 * time.Millisecond
 // on.
 var errCursorGone = errors.New("the cursor is gone from the server")
 
-// cursor is one (topic, name) in this process, shared by its receivers here. On
-// the server it is a durable consumer.
+// cursor is one (topic, name) in this process, shared by its receivers here, or one
+// ephemeral receiver. On the server it is a consumer, durable or ephemeral.
 //
 // It has at most one pull request for one event with the server, and sends it
 // only while a Recv waits: the server would keep an event that nobody here waits
@@ -35,6 +36,9 @@ type cursor struct {
 	consumer natsjs.Consumer
 	name     string    // of the consumer
 	created  time.Time // of the consumer: it tells the consumer from a later one of its name
+
+	ephemeral bool        // it is of one receiver alone
+	acks      *ackRecords // nil without WithExactAcks, and if it is ephemeral
 
 	receivers int // guarded by the streamer's mu
 
@@ -61,42 +65,53 @@ type cursor struct {
 	pulled  uint64      // the value of calls when it was sent
 	silence *time.Timer // runs while pulling, calls lostPull
 
-	held     *delivery // the event at the cursor, if it is here
-	acked    int64     // events up to this ID are acked
-	written  int64     // events up to this ID are written down as acked
-	settling int64     // the event that settle works on, or 0
-	again    *delivery // an event that came although it is acked
-	unsure   bool      // the server may have delivered an event that did not arrive, or have another consumer
-	free     bool      // nobody had an event when the cursor was opened, and no pull request was lost since
+	held      *delivery // the event at the cursor, if it is here
+	acked     int64     // events up to this ID are acked
+	written   int64     // events up to this ID are written down as acked
+	catchUpTo int64     // the event up to which catchUp takes deliveries, or 0
+	again     *delivery // one of these
+	unsure    bool      // the server may have delivered an event that did not arrive, or have another consumer
+	free      bool      // nobody had an event when the cursor was opened, and no pull request was lost since
 
 	reconnects uint64 // of the connection, when the last event came
 }
 
-// openCursor returns the cursor of (topic, name) with one receiver more.
-func (s *Streamer) openCursor(ctx context.Context, topic, name string, latest bool) (*cursor, error) {
-	key := consumerOf(topic, name)
-	if c := s.retainCursor(key, nil); c != nil {
+// openCursor returns a cursor of (topic, name) with one receiver more.
+func (s *Streamer) openCursor(ctx context.Context, topic, name string, o memstreamer.ReceiverOptions) (*cursor, error) {
+	if o.Ephemeral {
+		return s.openEphemeral(ctx, topic, name, func(ctx context.Context, config *natsjs.ConsumerConfig) error {
+			return s.startAt(ctx, config, o)
+		})
+	}
+	want := s.durableConfig(topic, name)
+	if c := s.retainCursor(want.Durable, nil); c != nil {
 		return c, nil
 	}
-	consumer, isNew, err := s.ensureConsumer(ctx, topic, name, latest)
+	consumer, isNew, err := s.ensureConsumer(ctx, want, o)
 	if err != nil {
 		return nil, err
 	}
+	c := s.newCursor(want.Durable, consumer)
+	c.acks = s.acks
+	c.unsure = !isNew // another process may have left with an event
+	return s.retainCursor(c.name, c), nil
+}
+
+func (s *Streamer) newCursor(name string, consumer natsjs.Consumer) *cursor {
+	info := consumer.CachedInfo()
 	c := &cursor{
-		streamer: s,
-		consumer: consumer,
-		name:     key,
-		created:  consumer.CachedInfo().Created,
-		acking:   make(chan struct{}, 1),
-		changed:  make(chan struct{}),
-		// Another process may have left with an event.
-		unsure:     !isNew,
-		free:       s.nobodyHasEvent(consumer.CachedInfo()),
+		streamer:   s,
+		consumer:   consumer,
+		name:       name,
+		created:    info.Created,
+		acking:     make(chan struct{}, 1),
+		changed:    make(chan struct{}),
+		free:       s.nobodyHasEvent(info),
 		reconnects: s.conn.Stats().Reconnects,
 	}
 	c.silence = time.AfterFunc(2*pullHeartbeat, c.lostPull)
 	c.silence.Stop()
-	return s.retainCursor(key, c), nil
+	return c
 }
 
 // retainCursor counts one more receiver of the open cursor of that name and
@@ -115,14 +130,14 @@ func (s *Streamer) retainCursor(name string, opened *cursor) *cursor {
 	return c
 }
 
-// releaseCursor counts one receiver less. The last one gives the event back.
+// releaseCursor counts one receiver less. The last one leaves the cursor.
 func (s *Streamer) releaseCursor(c *cursor) {
 	s.mu.Lock()
 	c.receivers--
 	last := c.receivers == 0
 	s.mu.Unlock()
 	if last {
-		c.giveBack()
+		c.leave()
 		s.dropUnused(c)
 	}
 }
@@ -147,7 +162,7 @@ func (c *cursor) next(ctx context.Context) (*delivery, error) {
 	c.waiting--
 	late := c.unwantedLocked()
 	c.mu.Unlock()
-	c.streamer.giveBack(late...)
+	c.streamer.giveBack(late)
 	return d, err
 }
 
@@ -181,17 +196,13 @@ func (c *cursor) nextUnlocking(ctx context.Context) (*delivery, error) {
 
 // unwantedLocked takes from the cursor what came too late for the last call that
 // waited for it, to be given back for those who wait elsewhere.
-func (c *cursor) unwantedLocked() (late []*delivery) {
+func (c *cursor) unwantedLocked() (late *delivery) {
 	if c.waiting > 0 {
 		return nil
 	}
 	if c.held != nil && !c.held.returned {
-		late = append(late, c.held)
+		late = c.held
 		c.held = nil
-	}
-	if c.again != nil && c.settling == 0 {
-		late = append(late, c.again)
-		c.again = nil
 	}
 	return late
 }
@@ -229,9 +240,9 @@ func (c *cursor) changedLocked() {
 // event that somebody else has.
 func (c *cursor) check(ctx context.Context) error {
 	c.mu.Lock()
-	call, held, again := c.calls, c.held, c.again
+	call, held := c.calls, c.held
 	// A server that was killed may have forgotten acks.
-	read := c.streamer.acks != nil && c.unsure && again == nil
+	read := c.acks != nil && c.unsure
 	c.mu.Unlock()
 
 	var info *natsjs.ConsumerInfo
@@ -239,50 +250,50 @@ func (c *cursor) check(ctx context.Context) error {
 	err := c.streamer.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
 		info, err = c.where(ctx)
 		if err == nil && read {
-			record, err = c.streamer.acks.read(ctx, c)
+			record, err = c.acks.read(ctx, c)
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-
 	out := info.NumAckPending > 0 // an event is delivered, and not acked
+	if out && info.Delivered.Consumer == info.AckFloor.Consumer {
+		// A cluster counts a delivery at once, and says which it was when its servers
+		// have agreed on it.
+		pause(ctx, applyDelay)
+		return ctx.Err()
+	}
+
+	delivered := int64(info.Delivered.Stream)
 	c.mu.Lock()
 	c.written = max(c.written, record)
 	c.ackedLocked(max(int64(info.AckFloor.Stream), record))
-	if again != nil && c.again == again {
-		// Its ack was confirmed, and the server was killed before it wrote it down.
-		c.again, c.unsure = nil, false
-		c.mu.Unlock()
-		return c.streamer.tell(again.msg.Reply, ackBody)
-	}
 	if c.held != nil && c.held == held {
-		if out && int64(info.Delivered.Stream) == held.id {
+		if out && delivered == held.id {
 			held.current = call
 		} else {
 			c.held = nil
 		}
 	}
+	acked := delivered <= c.acked
 	// What was delivered since the cursor was opened went to somebody who waited.
-	elsewhere := out && c.held == nil && c.unsure && !c.free
-	// A cluster counts a delivery at once, and says which it was when its servers
-	// have agreed on it.
-	unnamed := info.Delivered.Consumer == info.AckFloor.Consumer
-	c.unsure = elsewhere && unnamed
+	elsewhere := c.held == nil && c.unsure && !c.free
+	c.unsure = false
 	c.mu.Unlock()
 
 	switch {
-	case !elsewhere:
-		return nil
-	case unnamed:
-		pause(ctx, applyDelay)
-		return ctx.Err()
+	case out && acked:
+		// The server has not got this ack, or has forgotten it: it was killed before it
+		// wrote it down.
+		return c.streamer.tell(c.ackSubject(info.Delivered), ackBody)
+	case out && elsewhere:
+		// Give it back on behalf of whoever has it. Without that the server would
+		// deliver it again after AckWait. Their ack stays good, and where it came
+		// first the server ignores this.
+		return c.streamer.tell(c.ackSubject(info.Delivered), nakBody)
 	}
-	// Give it back on behalf of whoever has it. Without that the server would
-	// deliver it again after AckWait. Their ack stays good, and where it came
-	// first the server ignores this.
-	return c.streamer.tell(c.ackSubject(info.Delivered), nakBody)
+	return nil
 }
 
 // where asks the leader of the consumer where it is. A consumer that is gone, or
@@ -348,13 +359,16 @@ func (c *cursor) ackedLocked(id int64) {
 	}
 }
 
-// giveBack returns the held event to the server, for those who wait elsewhere.
-func (c *cursor) giveBack() {
+// leave tells the server that no receiver of this process needs the cursor any more.
+// The held event goes to those who wait elsewhere; an ephemeral consumer is deleted.
+func (c *cursor) leave() {
 	c.mu.Lock()
 	d := c.held
 	c.held = nil
 	c.mu.Unlock()
-	if d != nil {
+	if c.ephemeral {
+		c.streamer.deleteEphemeral(c)
+	} else {
 		c.streamer.giveBack(d)
 	}
 }

@@ -16,19 +16,18 @@ import (
 // What comes too late for the last call that waited is given back, and what a
 // Recv has returned is not.
 func TestUnwanted(t *testing.T) {
-	event, again := &delivery{id: 2}, &delivery{id: 1}
-	c := cursor{held: event, again: again, waiting: 1}
-	assert.Empty(t, c.unwantedLocked(), "somebody waits")
+	event := &delivery{id: 2}
+	c := cursor{held: event, waiting: 1}
+	assert.Nil(t, c.unwantedLocked(), "somebody waits")
 
-	c.waiting, c.settling = 0, 1
-	assert.Equal(t, []*delivery{event}, c.unwantedLocked(), "an ack waits for the other")
+	c.waiting = 0
+	assert.Same(t, event, c.unwantedLocked())
 	assert.Nil(t, c.held)
 
 	event.returned = true
-	c.held, c.settling = event, 0
-	assert.Equal(t, []*delivery{again}, c.unwantedLocked())
+	c.held = event
+	assert.Nil(t, c.unwantedLocked())
 	assert.Same(t, event, c.held)
-	assert.Nil(t, c.again)
 }
 
 // A cursor is forgotten with its last receiver, unless a pull request of it may

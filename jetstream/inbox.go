@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/memstreamer/memstreamer"
 	"github.com/nats-io/nats.go"
 )
 
@@ -41,8 +40,8 @@ func (s *Streamer) inbox() (*inbox, error) {
 func (s *Streamer) freshInbox() (in, oldest *inbox, err error) {
 	s.inboxMu.Lock()
 	defer s.inboxMu.Unlock()
-	if s.ctx.Err() != nil {
-		return nil, nil, memstreamer.ErrClosed
+	if err := s.closed(); err != nil {
+		return nil, nil, err
 	}
 	if last := len(s.inboxes) - 1; last >= 0 && !s.inboxes[last].stale.Load() {
 		return s.inboxes[last], nil, nil

@@ -107,7 +107,7 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 	s.ctx, s.close = context.WithCancel(context.Background())
 	s.reconnected()
 	if err := s.ensureStreams(ctx); err != nil {
-		err = s.cause(ctx, s.ctx, err)
+		err = s.cause(ctx, s.closed(), err)
 		s.close()
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
 	}
@@ -176,14 +176,15 @@ func (s *Streamer) advise(m *nats.Msg) {
 
 // NewSender implements [memstreamer.EventStreamer]. It sends nothing to the server.
 func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	s.mustBeMade()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if topic == "" {
 		return nil, errors.New("memstreamer/jetstream: NewSender: topic is empty")
 	}
-	if s.ctx.Err() != nil {
-		return nil, memstreamer.ErrClosed
+	if err := s.closed(); err != nil {
+		return nil, err
 	}
 	snd := &sender{streamer: s, topic: topic}
 	snd.ctx, snd.close = context.WithCancel(s.ctx)
@@ -193,33 +194,48 @@ func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.Eve
 // NewReceiver implements [memstreamer.EventStreamer]. The cursor is on the server
 // when it returns. It fails if the server stays unavailable until ctx is done, or
 // for half a minute.
+//
+// [memstreamer.StreamFromLast] counts back from the time that the clock of the
+// server shows which leads the stream, the one that gives events their CreatedAt.
+//
+// The cursor of a receiver that is [memstreamer.Ephemeral] is an ephemeral consumer,
+// which Close deletes. The server deletes it a minute after the process was last
+// heard of. If the process is back by then, or later, Recv makes another consumer,
+// which goes on after the last event that was acked.
 func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	s.mustBeMade()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if topic == "" {
-		return nil, errors.New("memstreamer/jetstream: NewReceiver: topic is empty")
-	}
-	if name == "" {
-		return nil, errors.New("memstreamer/jetstream: NewReceiver: name is empty")
+	if err := checkConsumer(topic, name); err != nil {
+		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: %w", err)
 	}
 	o, err := memstreamer.ResolveReceiverOptions(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: %w", err)
 	}
-	if s.ctx.Err() != nil {
-		return nil, memstreamer.ErrClosed
+	if err := s.closed(); err != nil {
+		return nil, err
 	}
 
 	joined, stop := join(ctx, s.ctx)
 	defer stop()
-	c, err := s.openCursor(joined, topic, name, o.StreamFromLatest)
-	if err != nil {
-		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver(%q, %q): %w", topic, name, s.cause(ctx, s.ctx, err))
+	r := &receiver{streamer: s, topic: topic, name: name, ephemeral: o.Ephemeral}
+	if r.cursor, err = s.openCursor(joined, topic, name, o); err != nil {
+		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver(%q, %q): %w", topic, name, s.cause(ctx, s.closed(), err))
 	}
-	r := &receiver{streamer: s, cursor: c}
 	r.ctx, r.close = context.WithCancel(s.ctx)
 	return r, nil
+}
+
+func checkConsumer(topic, name string) error {
+	switch {
+	case topic == "":
+		return errors.New("topic is empty")
+	case name == "":
+		return errors.New("name is empty")
+	}
+	return nil
 }
 
 // Close closes the streamer with all its senders and receivers, whose waiting
@@ -227,6 +243,7 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, o
 // the server. Acks still succeed while the connection is open. Close waits for the
 // streamer's goroutines and always returns nil. It may be called again.
 func (s *Streamer) Close() error {
+	s.mustBeMade()
 	s.mu.Lock()
 	cursors := s.cursors
 	s.cursors = make(map[string]*cursor)
@@ -235,7 +252,7 @@ func (s *Streamer) Close() error {
 	s.mu.Unlock()
 
 	for _, c := range cursors {
-		c.giveBack()
+		c.leave()
 		c.lostPull()
 	}
 	if first {
@@ -253,18 +270,25 @@ func (s *Streamer) unsubscribe() {
 	s.closeInboxes()
 }
 
-// Forget deletes the cursor of (topic, name) from the server, so that the name
-// starts anew. It returns nil if there is none, an error if a receiver of it is
-// open in this process, and [memstreamer.ErrClosed] after Close. Receivers of
-// other processes fail with an error that says that the cursor is gone, and so
-// do Acks of events received before. While the server is not available, Forget
-// tries again until ctx is done, or for half a minute.
+// Forget deletes the cursor of a consumer from the server, so that the consumer
+// starts anew. It returns nil if there is none. Receivers of other processes then
+// fail with an error that says that the cursor is gone, and so do Acks of events
+// received before. Ephemeral receivers are not concerned. While the server is not
+// available, Forget tries again until ctx is done, or for half a minute.
+//
+// It fails with ctx's error when ctx is done, with [memstreamer.ErrClosed] after
+// Close, and with an error that says so when topic or name is empty or a receiver of
+// the consumer is open in this process.
 func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
+	s.mustBeMade()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.ctx.Err() != nil {
-		return memstreamer.ErrClosed
+	if err := checkConsumer(topic, name); err != nil {
+		return fmt.Errorf("memstreamer/jetstream: Forget: %w", err)
+	}
+	if err := s.closed(); err != nil {
+		return err
 	}
 	key := consumerOf(topic, name)
 	s.mu.Lock()
@@ -272,7 +296,7 @@ func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	open := c != nil && c.receivers > 0
 	s.mu.Unlock()
 	if open {
-		return fmt.Errorf("memstreamer/jetstream: Forget: %q has an open receiver on %q: close it first", name, topic)
+		return fmt.Errorf("memstreamer/jetstream: Forget: a receiver of topic %q and name %q is open: close it first", topic, name)
 	}
 	if c != nil {
 		c.fail(errCursorGone)
@@ -281,7 +305,7 @@ func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	joined, stop := join(ctx, s.ctx)
 	defer stop()
 	if err := s.deleteConsumer(joined, topic, name); err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Forget(%q, %q): %w", topic, name, s.cause(ctx, s.ctx, err))
+		return fmt.Errorf("memstreamer/jetstream: Forget(%q, %q): %w", topic, name, s.cause(ctx, s.closed(), err))
 	}
 	return nil
 }
@@ -367,13 +391,14 @@ func (s *Streamer) cursor(consumer string) *cursor {
 	return s.cursors[consumer]
 }
 
-// giveBack has the server deliver events again, to whoever asks first. If that
-// fails, the server does it after AckWait.
-func (s *Streamer) giveBack(events ...*delivery) {
-	for _, d := range events {
-		if err := s.tell(d.msg.Reply, nakBody); err != nil {
-			s.log.Debug("could not give an event back", "event", d.id, "error", err)
-		}
+// giveBack has the server deliver d, which may be nil, again to whoever asks first.
+// If that fails, the server does it after AckWait.
+func (s *Streamer) giveBack(d *delivery) {
+	if d == nil {
+		return
+	}
+	if err := s.tell(d.msg.Reply, nakBody); err != nil {
+		s.log.Debug("could not give an event back", "event", d.id, "error", err)
 	}
 }
 
@@ -401,15 +426,30 @@ func join(ctx, owner context.Context) (joined context.Context, stop func()) {
 	}
 }
 
-// cause returns the error of a call that failed with err under the join of ctx and
-// owner: ctx's error if ctx is done, else ErrClosed if owner is done, else err.
-func (s *Streamer) cause(ctx, owner context.Context, err error) error {
+// closed returns an error that says what was closed, or nil.
+func (s *Streamer) closed() error {
+	if s.ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: the streamer", memstreamer.ErrClosed)
+}
+
+// mustBeMade panics for a Streamer that New has not made.
+func (s *Streamer) mustBeMade() {
+	if s == nil || s.js == nil {
+		panic("memstreamer/jetstream: a nil or zero Streamer is not usable: make one with New")
+	}
+}
+
+// cause returns the error of a call that failed with err: ctx's error if ctx is
+// done, else closed, which says what the call belongs to was closed, else err.
+func (s *Streamer) cause(ctx context.Context, closed, err error) error {
 	done := ctx.Err()
 	switch {
-	case done == nil && owner.Err() == nil:
+	case done == nil && closed == nil:
 		return err
 	case done == nil:
-		return memstreamer.ErrClosed
+		return closed
 	case !s.conn.IsConnected():
 		return fmt.Errorf("%w: no connection to the server (%v)", done, s.conn.Status())
 	case errors.Is(err, done):

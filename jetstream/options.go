@@ -55,7 +55,7 @@ func WithReplicas(n int) Option {
 func WithStorage(storage natsjs.StorageType) Option {
 	return func(o *options) error {
 		if storage != natsjs.FileStorage && storage != natsjs.MemoryStorage {
-			return fmt.Errorf("WithStorage: %v is neither FileStorage nor MemoryStorage", storage)
+			return fmt.Errorf("WithStorage: %d is neither FileStorage nor MemoryStorage", storage)
 		}
 		o.storage = storage
 		return nil

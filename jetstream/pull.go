@@ -59,12 +59,12 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 	}
 	wanted := c.waiting > 0
 	switch {
-	case d.id <= max(c.acked, c.settling):
+	case d.id <= c.catchUpTo:
+		c.again, wanted = d, true
+	case d.id <= c.acked:
 		// The server has forgotten an ack, or this is an event of another stream:
 		// check finds out.
-		if wanted = wanted || c.settling > 0; wanted {
-			c.again, c.unsure = d, true
-		}
+		c.unsure = true
 	case c.held != nil && c.held.id == d.id:
 		// Another copy, after AckWait or a takeover.
 		wanted = true

@@ -33,8 +33,8 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.ctx.Err() != nil {
-		return memstreamer.ErrClosed
+	if err := s.closed(); err != nil {
+		return err
 	}
 	topic := headers[memstreamer.HeaderTopic]
 	if topic == "" {
@@ -48,7 +48,7 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	joined, stop := join(ctx, s.ctx)
 	defer stop()
 	if err := s.streamer.publish(joined, subjectOf(s.streamer.opts.stream, topic), body); err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Send: not confirmed: %w", s.streamer.cause(ctx, s.ctx, err))
+		return fmt.Errorf("memstreamer/jetstream: Send: not confirmed: %w", s.streamer.cause(ctx, s.closed(), err))
 	}
 	return nil
 }
@@ -58,6 +58,14 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 func (s *sender) Close() error {
 	s.close()
 	return nil
+}
+
+// closed returns an error that says what was closed, or nil.
+func (s *sender) closed() error {
+	if err := s.streamer.closed(); err != nil || s.ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w: the sender of topic %q", memstreamer.ErrClosed, s.topic)
 }
 
 // publish appends a message once, however often it has to be sent.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/memstreamer/memstreamer"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
@@ -108,11 +109,9 @@ func differences(is, want natsjs.StreamConfig) []string {
 	return differ
 }
 
-// ensureConsumer returns the durable consumer that is the cursor of (topic, name),
-// made if there is none.
-func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, latest bool) (consumer natsjs.Consumer, created bool, err error) {
-	want := natsjs.ConsumerConfig{
-		Durable:       consumerOf(topic, name),
+// consumerConfig returns a consumer of a topic, which the name belongs to.
+func (s *Streamer) consumerConfig(topic, name string) natsjs.ConsumerConfig {
+	return natsjs.ConsumerConfig{
 		Description:   "a cursor of memstreamer",
 		FilterSubject: subjectOf(s.opts.stream, topic),
 		DeliverPolicy: natsjs.DeliverAllPolicy,
@@ -121,10 +120,48 @@ func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, lates
 		MaxDeliver:    -1,
 		// One event out at a time keeps the order through redeliveries, and makes
 		// the ack floor the cursor.
-		MaxAckPending:     1,
-		InactiveThreshold: s.opts.inactivity,
-		Metadata:          map[string]string{"topic": topic, "name": name},
+		MaxAckPending: 1,
+		Metadata:      map[string]string{"topic": topic, "name": name},
 	}
+}
+
+func (s *Streamer) durableConfig(topic, name string) natsjs.ConsumerConfig {
+	config := s.consumerConfig(topic, name)
+	config.Durable = consumerOf(topic, name)
+	config.InactiveThreshold = s.opts.inactivity
+	return config
+}
+
+// startAt sets where a new consumer starts, unless that is at the oldest event kept.
+// It asks the server for its time, or for the end of the stream.
+func (s *Streamer) startAt(ctx context.Context, config *natsjs.ConsumerConfig, o memstreamer.ReceiverOptions) error {
+	if !o.StreamFromLatest && o.StreamFromLast == 0 {
+		return nil
+	}
+	stream, err := s.js.Stream(ctx, s.opts.stream)
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	if o.StreamFromLatest {
+		// DeliverNewPolicy would begin at the end of the stream as the leader of the
+		// new consumer sees it, later.
+		startAfter(config, info.State.LastSeq)
+		return nil
+	}
+	since := info.TimeStamp.Add(-o.StreamFromLast)
+	config.DeliverPolicy, config.OptStartTime = natsjs.DeliverByStartTimePolicy, &since
+	return nil
+}
+
+// startAfter has a new consumer start after the event of that sequence.
+func startAfter(config *natsjs.ConsumerConfig, sequence uint64) {
+	config.DeliverPolicy = natsjs.DeliverByStartSequencePolicy
+	config.OptStartSeq, config.OptStartTime = sequence+1, nil
+}
+
+// ensureConsumer returns the durable consumer want, made if there is none.
+func (s *Streamer) ensureConsumer(ctx context.Context, want natsjs.ConsumerConfig, o memstreamer.ReceiverOptions) (consumer natsjs.Consumer, created bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	err = s.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
@@ -132,15 +169,10 @@ func (s *Streamer) ensureConsumer(ctx context.Context, topic, name string, lates
 		if !errors.Is(err, natsjs.ErrConsumerNotFound) {
 			return err
 		}
-		if latest && want.OptStartSeq == 0 {
-			stream, err := s.js.Stream(ctx, s.opts.stream)
-			if err != nil {
+		if want.DeliverPolicy == natsjs.DeliverAllPolicy {
+			if err := s.startAt(ctx, &want, o); err != nil {
 				return err
 			}
-			// DeliverNewPolicy would begin at the end of the stream as the leader
-			// of the new consumer sees it, later.
-			want.DeliverPolicy = natsjs.DeliverByStartSequencePolicy
-			want.OptStartSeq = stream.CachedInfo().State.LastSeq + 1
 		}
 		consumer, err = s.js.CreateConsumer(ctx, s.opts.stream, want)
 		created = err == nil

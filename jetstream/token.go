@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// maxToken keeps a consumer's name, two tokens, within the 255 bytes that servers
-// and file systems allow.
+// maxToken keeps a consumer's name, two tokens and the 14 bytes more of an ephemeral
+// one, within the 255 bytes that servers and file systems allow.
 const maxToken = 120
 
 // token returns s, any bytes, as one token of a subject and part of a file name.
