@@ -99,7 +99,7 @@ func start(dir string, o options) (*nats.Conn, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, unlock())
 	}
-	conn, err := nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect())
+	conn, err := nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect(), nats.Timeout(startTimeout))
 	if err != nil {
 		shutdown(srv)
 		return nil, nil, errors.Join(fmt.Errorf("connect: %w", err), unlock())
