@@ -55,9 +55,9 @@ func TestChaos(t *testing.T) {
 	t.Run("anew", func(t *testing.T) {
 		// The stream goes with its server's memory, after each of its events was
 		// acked, and is made anew.
-		srv := startServer(t)
+		srv := startChild(t)
 		inMemory := jetstream.WithStorage(natsjs.MemoryStorage)
-		w := newWorld(t, func() natsjs.JetStream { return connect(t, srv.url()) }, inMemory)
+		w := newWorld(t, func() natsjs.JetStream { return connectPatiently(t, srv.url()) }, inMemory)
 		w.work(t, func() error {
 			for ends := time.Now().Add(*chaosTime); time.Now().Before(ends); {
 				if err := w.sendAll(t.Context(), 20); err != nil {
@@ -66,8 +66,7 @@ func TestChaos(t *testing.T) {
 				if err := w.drain(); err != nil {
 					return err
 				}
-				srv.stop()
-				if err := srv.start(); err != nil {
+				if err := errors.Join(srv.stop(), srv.start()); err != nil {
 					return err
 				}
 				for _, j := range w.judges {

@@ -3,10 +3,7 @@ package robustness_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,54 +14,55 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cluster is three servers of this process, joined over loopback.
-type cluster []*singleServer
+// cluster is three servers in processes of their own, joined over loopback.
+type cluster []*child
 
-// startCluster starts a cluster, after change has changed its servers' options.
-func startCluster(t testing.TB, change ...func(*server.Options)) cluster {
+func startCluster(t testing.TB) cluster {
 	t.Helper()
 	const size = 3
-	var c cluster
-	var routes []*url.URL
+	var ports [size]int
+	var routes [size]string
 	for i := range size {
-		o := serverOptions(t)
-		o.ServerName = fmt.Sprintf("server-%d", i+1)
-		o.Cluster = server.ClusterOpts{Name: "cluster", Host: o.Host, Port: freePort(t)}
-		for _, f := range change {
-			f(o)
-		}
-		routes = append(routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort(o.Host, strconv.Itoa(o.Cluster.Port))})
-		c = append(c, &singleServer{options: o})
+		ports[i] = freePort(t)
+		routes[i] = fmt.Sprintf("%q", fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
 	}
-	for _, s := range c {
-		s.options.Routes = routes
-		require.NoError(t, s.start())
-		t.Cleanup(s.stop)
+	var c cluster
+	for i, port := range ports {
+		srv := newChild(t, fmt.Sprintf("server-%d", i+1),
+			fmt.Sprintf(`cluster: { name: cluster, listen: "127.0.0.1:%d", routes: [%s] }`, port, strings.Join(routes[:], ", ")))
+		require.NoError(t, srv.start())
+		c = append(c, srv)
 	}
 	require.Eventually(t, func() bool {
-		leader := slices.IndexFunc(c, func(s *singleServer) bool { return s.running.JetStreamIsLeader() })
-		return leader >= 0 && len(c[leader].running.JetStreamClusterPeers()) == size
-	}, patience, 10*time.Millisecond, "the cluster has no leader")
+		return slices.ContainsFunc(c, func(srv *child) bool {
+			var state server.JSInfo
+			err := srv.ask(t.Context(), "jsz", &state)
+			return err == nil && state.Meta != nil && len(state.Meta.Replicas) == size-1
+		})
+	}, patience, 10*time.Millisecond, "no server leads the cluster and knows the others")
 	return c
 }
 
 func (c cluster) connect(t testing.TB, opts ...nats.Option) natsjs.JetStream {
 	t.Helper()
 	var urls []string
-	for _, s := range c {
-		urls = append(urls, s.url())
+	for _, srv := range c {
+		urls = append(urls, srv.url())
 	}
 	return connect(t, strings.Join(urls, ","), opts...)
 }
 
 // leader returns the server that leads the one stream.
-func (c cluster) leader(ctx context.Context, js natsjs.JetStream) (*singleServer, error) {
+func (c cluster) leader(ctx context.Context, js natsjs.JetStream) (*child, error) {
 	stream, err := js.Stream(ctx, streamName)
 	if err != nil {
 		return nil, err
 	}
-	name := stream.CachedInfo().Cluster.Leader
-	i := slices.IndexFunc(c, func(s *singleServer) bool { return s.options.ServerName == name })
+	return c.named(stream.CachedInfo().Cluster.Leader)
+}
+
+func (c cluster) named(name string) (*child, error) {
+	i := slices.IndexFunc(c, func(srv *child) bool { return srv.name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("no server is named %q", name)
 	}

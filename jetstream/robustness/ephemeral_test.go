@@ -124,14 +124,14 @@ func TestEphemeralRestart(t *testing.T) {
 		"gone": func(t *testing.T, js natsjs.JetStream) { deleteConsumer(t, js) },
 	} {
 		t.Run(what, func(t *testing.T) {
-			srv := startServer(t)
-			js := connect(t, srv.url())
+			srv := startChild(t)
+			js := connectPatiently(t, srv.url())
 			s := newStreamer(t, js)
 			send(t, s, "topic", "1", "2", "3")
 			r := newReceiver(t, s, "topic", "name", memstreamer.Ephemeral())
 			receive(t, r, "1")
 			ack := recv(t, r, "2")
-			srv.stop()
+			require.NoError(t, srv.stop())
 			require.NoError(t, srv.start())
 			then(t, js)
 			recv(t, r, "2")

@@ -44,20 +44,20 @@ func TestStreamGone(t *testing.T) {
 // IDs, and the next receiver gets them all.
 func TestMadeAnew(t *testing.T) {
 	before, after := []string{"old 1", "old 2", "old 3"}, []string{"new 1", "new 2", "new 3"}
-	for what, anew := range map[string]func(t *testing.T, srv *singleServer, js natsjs.JetStream){
-		"server": func(t *testing.T, srv *singleServer, _ natsjs.JetStream) {
-			srv.stop()
+	for what, anew := range map[string]func(t *testing.T, srv *child, js natsjs.JetStream){
+		"server": func(t *testing.T, srv *child, _ natsjs.JetStream) {
+			require.NoError(t, srv.stop())
 			require.NoError(t, srv.start())
 		},
-		"stream": func(t *testing.T, _ *singleServer, js natsjs.JetStream) {
+		"stream": func(t *testing.T, _ *child, js natsjs.JetStream) {
 			require.NoError(t, js.DeleteStream(t.Context(), streamName))
 		},
-		"consumer": func(t *testing.T, _ *singleServer, js natsjs.JetStream) { deleteConsumer(t, js) },
+		"consumer": func(t *testing.T, _ *child, js natsjs.JetStream) { deleteConsumer(t, js) },
 	} {
 		for _, parks := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/parked=%t", what, parks), func(t *testing.T) {
-				srv := startServer(t)
-				js := connect(t, srv.url())
+				srv := startChild(t)
+				js := connectPatiently(t, srv.url())
 				s := newStreamer(t, js, jetstream.WithStorage(natsjs.MemoryStorage))
 				send(t, s, "topic", before...)
 				r := newReceiver(t, s, "topic", "name")
@@ -68,7 +68,7 @@ func TestMadeAnew(t *testing.T) {
 				}
 
 				anew(t, srv, js)
-				other := newStreamer(t, connect(t, srv.url()), jetstream.WithStorage(natsjs.MemoryStorage))
+				other := newStreamer(t, connectPatiently(t, srv.url()), jetstream.WithStorage(natsjs.MemoryStorage))
 				require.NoError(t, newReceiver(t, other, "topic", "name").Close())
 				send(t, other, "topic", after...)
 

@@ -195,7 +195,7 @@ func TestNewTwice(t *testing.T) {
 // A server may be reached under another name of its API.
 func TestAPIPrefix(t *testing.T) {
 	srv := startServer(t, func(o *server.Options) { o.JetStreamDomain = "hub" })
-	conn := connect(t, srv.url()).Conn()
+	conn := connect(t, srv.ClientURL()).Conn()
 	domain, err := natsjs.NewWithDomain(conn, "hub")
 	require.NoError(t, err)
 	prefix, err := natsjs.NewWithAPIPrefix(conn, "$JS.hub.API.")

@@ -12,7 +12,7 @@ import (
 // process has acked it, is not taken for what the third brings.
 func TestLateDelivery(t *testing.T) {
 	js, l := startLine(t)
-	elsewhere := connect(t, l.server.url())
+	elsewhere := connect(t, l.server.ClientURL())
 	requests := pullRequests(t, elsewhere, "topic@name")
 	here, there := newStreamer(t, js), newStreamer(t, elsewhere)
 	r := newReceiver(t, here, "topic", "name")

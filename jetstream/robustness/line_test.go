@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
@@ -12,7 +13,7 @@ import (
 // line is a client's connection to a server of its own. It can hold back what the
 // server says.
 type line struct {
-	server *singleServer
+	server *server.Server
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -24,7 +25,7 @@ func startLine(t testing.TB) (natsjs.JetStream, *line) {
 	t.Helper()
 	l := &line{server: startServer(t)}
 	l.changed.L = &l.mu
-	return connect(t, l.server.url(), nats.SetCustomDialer(l)), l
+	return connect(t, l.server.ClientURL(), nats.SetCustomDialer(l)), l
 }
 
 // Dial implements [nats.CustomDialer].

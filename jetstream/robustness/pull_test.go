@@ -66,7 +66,7 @@ func TestNoAdvisories(t *testing.T) {
 		}}}
 	})
 	refused := make(chan error, 10)
-	js := connect(t, srv.url(), nats.UserInfo("user", "password"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	js := connect(t, srv.ClientURL(), nats.UserInfo("user", "password"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		refused <- err
 	}))
 	lost := make(chan *nats.Msg, 10)

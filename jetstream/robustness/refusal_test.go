@@ -22,7 +22,7 @@ const noJetStream = "there is no JetStream on the server"
 // A server without JetStream is told from one that is not available.
 func TestNoJetStream(t *testing.T) {
 	srv := startServer(t, func(o *server.Options) { o.JetStream = false })
-	js := connect(t, srv.url())
+	js := connect(t, srv.ClientURL())
 	// It logs each request that it repeats.
 	var log strings.Builder
 	_, err := jetstream.New(t.Context(), js, jetstream.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
@@ -34,13 +34,13 @@ func TestNoJetStream(t *testing.T) {
 func TestJetStreamSwitchedOff(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	srv := startServer(t)
-	s := newStreamer(t, connect(t, srv.url()))
+	s := newStreamer(t, connect(t, srv.ClientURL()))
 	send(t, s, "topic", "1")
 	r := newReceiver(t, s, "topic", "name")
 	ack := recv(t, r, "1")
 	idle := newReceiver(t, s, "topic", "idle")
 	snd := newSender(t, s, "topic")
-	require.NoError(t, srv.running.ShutdownJetStream())
+	require.NoError(t, srv.ShutdownJetStream())
 	for what, call := range map[string]func(context.Context) error{
 		"Send": func(ctx context.Context) error { return snd.Send(ctx, "2", 1, nil) },
 		"Recv": func(ctx context.Context) error {
@@ -65,7 +65,7 @@ func TestJetStreamSwitchedOff(t *testing.T) {
 // A server refuses what exceeds the storage that it may use.
 func TestNoRoom(t *testing.T) {
 	srv := startServer(t, func(o *server.Options) { o.JetStreamMaxStore = 1 << 20 })
-	s := newStreamer(t, connect(t, srv.url()))
+	s := newStreamer(t, connect(t, srv.ClientURL()))
 	snd, large := newSender(t, s, "topic"), strings.Repeat("x", 100_000)
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()

@@ -106,15 +106,15 @@ func TestStopUnderUse(t *testing.T) {
 // TestServerRestarts has a server go away, and come back, under a Send and a Recv
 // that wait for it.
 func TestServerRestarts(t *testing.T) {
-	srv := startServer(t)
-	js := connect(t, srv.url())
+	srv := startChild(t)
+	js := connectPatiently(t, srv.url())
 	s := newStreamer(t, js)
 	r := newReceiver(t, s, "topic", "name")
 	send(t, s, "topic", "1")
 	receive(t, r, "1")
 	call := park(t, js, r)
 
-	srv.stop()
+	require.NoError(t, srv.stop())
 	require.Eventually(t, func() bool { return js.Conn().Status() == nats.RECONNECTING }, patience, time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -149,11 +149,14 @@ func TestLeaderRestarts(t *testing.T) {
 		require.NoError(t, err)
 		var sending errgroup.Group
 		sending.Go(func() error { return w.sendAll(t.Context(), events) })
-		leader.stop()
+		require.NoError(t, leader.stop())
 		require.NoError(t, sending.Wait())
 		require.NoError(t, w.drain())
-		t.Logf("without %s: %v", leader.options.ServerName, w)
+		t.Logf("without %s: %v", leader.name, w)
 		require.NoError(t, leader.start())
+		// A server that has not caught up yet is none to go on with: where it has
+		// nothing of a consumer, its vote does not count.
+		require.NoError(t, leader.healthy(t.Context()))
 	}
 	require.NoError(t, stop())
 	v := w.verdict()

@@ -1,11 +1,9 @@
 package robustness_test
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,63 +14,38 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// singleServer is one server of this process, on loopback.
-type singleServer struct {
-	options *server.Options
-	running *server.Server
-}
-
-func serverOptions(t testing.TB) *server.Options {
+// startServer starts a server in this process, on loopback, after change has changed
+// its options. It serves until t ends: see child for one that ends before.
+func startServer(t testing.TB, change ...func(*server.Options)) *server.Server {
 	t.Helper()
-	return &server.Options{
+	o := &server.Options{
 		Host:      "127.0.0.1",
-		Port:      freePort(t),
+		Port:      server.RANDOM_PORT,
 		JetStream: true,
 		StoreDir:  t.TempDir(),
 		NoSigs:    true,
 		NoLog:     true,
 	}
-}
-
-// startServer starts a server, after change has changed its options.
-func startServer(t testing.TB, change ...func(*server.Options)) *singleServer {
-	t.Helper()
-	s := &singleServer{options: serverOptions(t)}
 	for _, f := range change {
-		f(s.options)
+		f(o)
 	}
-	require.NoError(t, s.start())
-	t.Cleanup(s.stop)
-	return s
-}
-
-func (s *singleServer) start() error {
-	srv, err := server.NewServer(s.options.Clone())
-	if err != nil {
-		return err
-	}
-	s.running = srv
+	srv, err := server.NewServer(o)
+	require.NoError(t, err)
 	srv.Start()
-	if !srv.ReadyForConnections(patience) {
-		return errors.New("the server is not ready")
-	}
-	return nil
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	require.True(t, srv.ReadyForConnections(patience), "the server is not ready")
+	return srv
 }
-
-func (s *singleServer) stop() {
-	s.running.Shutdown()
-	s.running.WaitForShutdown()
-}
-
-func (s *singleServer) address() string {
-	return net.JoinHostPort(s.options.Host, strconv.Itoa(s.options.Port))
-}
-
-func (s *singleServer) url() string { return "nats://" + s.address() }
 
 func connect(t testing.TB, url string, opts ...nats.Option) natsjs.JetStream {
 	t.Helper()
-	opts = append([]nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}, opts...)
+	opts = append([]nats.Option{
+		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0),
+		nats.Timeout(soonest), // the machine may be busy
+	}, opts...)
 	conn, err := nats.Connect(url, opts...)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)

@@ -43,7 +43,7 @@ func TestStuckIDs(t *testing.T) {
 	stepdowns, err := js.Conn().SubscribeSync("$JS.API.STREAM.LEADER.STEPDOWN." + streamName)
 	require.NoError(t, err)
 
-	s := newStreamer(t, stuck{js, leader.options.ServerName}, jetstream.WithReplicas(3))
+	s := newStreamer(t, stuck{js, leader.name}, jetstream.WithReplicas(3))
 	sent := make(chan error, senders)
 	for i := range senders {
 		snd, err := s.NewSender(t.Context(), "topic")
