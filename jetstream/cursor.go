@@ -72,6 +72,8 @@ type cursor struct {
 	again     *delivery // one of these
 	unsure    bool      // the server may have delivered an event that did not arrive, or have another consumer
 	free      bool      // nobody had an event when the cursor was opened, and no pull request was lost since
+	forgot    bool      // the server may have forgotten acks that are recorded
+	doubts    uint64    // counts what set unsure or forgot
 
 	reconnects uint64 // of the connection, when the last event came
 }
@@ -178,7 +180,7 @@ func (c *cursor) nextUnlocking(ctx context.Context) (*delivery, error) {
 			return c.held, nil
 		case c.asking:
 			c.waitUnlocking(ctx)
-		case c.held != nil || c.unsure:
+		case c.held != nil || c.unsure || c.forgot:
 			// It may have been acked elsewhere before this call began.
 			if err := c.askUnlocking(ctx, c.check); err != nil {
 				return nil, err
@@ -240,9 +242,9 @@ func (c *cursor) changedLocked() {
 // event that somebody else has.
 func (c *cursor) check(ctx context.Context) error {
 	c.mu.Lock()
-	call, held := c.calls, c.held
+	call, held, unsure, doubts := c.calls, c.held, c.unsure, c.doubts
 	// A server that was killed may have forgotten acks.
-	read := c.acks != nil && c.unsure
+	read := c.acks != nil && (unsure || c.forgot)
 	c.mu.Unlock()
 
 	var info *natsjs.ConsumerInfo
@@ -278,8 +280,10 @@ func (c *cursor) check(ctx context.Context) error {
 	}
 	acked := delivered <= c.acked
 	// What was delivered since the cursor was opened went to somebody who waited.
-	elsewhere := c.held == nil && c.unsure && !c.free
-	c.unsure = false
+	elsewhere := c.held == nil && unsure && !c.free
+	if c.doubts == doubts {
+		c.unsure, c.forgot = false, false
+	}
 	c.mu.Unlock()
 
 	switch {
@@ -294,6 +298,13 @@ func (c *cursor) check(ctx context.Context) error {
 		return c.streamer.tell(c.ackSubject(info.Delivered), nakBody)
 	}
 	return nil
+}
+
+// doubtLocked has check called. If it is under way, it is called again: what it was
+// told may be older than the doubt.
+func (c *cursor) doubtLocked() {
+	c.unsure = true
+	c.doubts++
 }
 
 // where asks the leader of the consumer where it is. A consumer that is gone, or
@@ -319,7 +330,7 @@ func (c *cursor) where(ctx context.Context) (*natsjs.ConsumerInfo, error) {
 // fromLeader reports whether info comes from the leader of the consumer. Another
 // server of a cluster may know only that the consumer exists.
 func (s *Streamer) fromLeader(info *natsjs.ConsumerInfo) bool {
-	return !s.clustered || info.Cluster != nil && info.Cluster.Leader != ""
+	return !s.clustered || leaderOf(info.Cluster) != ""
 }
 
 // nobodyHasEvent reports whether info says that no event is delivered and not

@@ -53,6 +53,31 @@ func (madeAnew) Info(context.Context) (*natsjs.ConsumerInfo, error) {
 	return &natsjs.ConsumerInfo{Created: time.Unix(2, 0)}, nil
 }
 
+// passing is a consumer of which something happens while it is asked where it is.
+type passing struct {
+	natsjs.Consumer
+	meanwhile func()
+}
+
+func (p passing) Info(context.Context) (*natsjs.ConsumerInfo, error) {
+	p.meanwhile()
+	return &natsjs.ConsumerInfo{}, nil
+}
+
+// What an acked event brings up while check asks, check does not put away: the server
+// has that event out, and delivers no other.
+func TestDoubtDuringCheck(t *testing.T) {
+	c := pullingCursor()
+	c.streamer.reconnected()
+	c.waiting, c.acked, c.unsure = 1, 1, true
+	c.consumer = passing{meanwhile: func() { c.deliver(c.inbox, &delivery{id: 1}) }}
+	require.NoError(t, c.check(t.Context()))
+	assert.True(t, c.unsure)
+	c.consumer = passing{meanwhile: func() {}}
+	require.NoError(t, c.check(t.Context()))
+	assert.False(t, c.unsure)
+}
+
 // No ack is sent once an advisory, or another connection, says that the consumer
 // may be another: it would take the ack for one of its own event. Sending it would
 // panic here, without a connection.
@@ -125,6 +150,32 @@ func TestLateDeliveryEndsNoPull(t *testing.T) {
 	assert.True(t, c.pulling)
 	c.deliver(c.inbox, &delivery{id: 1})
 	assert.False(t, c.pulling)
+}
+
+// An event that comes before the record of acks is read is not for a Recv yet.
+func TestDeliveryBeforeRecord(t *testing.T) {
+	for _, forgot := range []bool{false, true} {
+		c := pullingCursor()
+		c.waiting, c.pulled, c.forgot = 1, 1, forgot
+		c.deliver(c.inbox, &delivery{id: 1})
+		assert.Equal(t, forgot, c.held.current < c.pulled)
+	}
+}
+
+// An event that comes over another connection than the one before may come from a server
+// that has forgotten acks, and that some other process has an event of.
+func TestDeliveryAfterReconnect(t *testing.T) {
+	c := pullingCursor()
+	c.waiting, c.pulled, c.free, c.reconnects = 1, 1, true, 7
+	c.deliver(c.inbox, &delivery{id: 1})
+	assert.Less(t, c.held.current, c.pulled, "it is not for a Recv yet")
+	assert.True(t, c.unsure)
+	assert.False(t, c.free)
+	assert.Zero(t, c.reconnects, "as many as the connection has seen")
+
+	c.unsure, c.pulling = false, true
+	c.deliver(c.inbox, &delivery{id: 2})
+	assert.Equal(t, c.pulled, c.held.current)
 }
 
 // A Recv that is under way as its streamer is closed subscribes to nothing more.

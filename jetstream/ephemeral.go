@@ -85,7 +85,7 @@ func (c *cursor) passOver(id int64) {
 	defer c.mu.Unlock()
 	if id > c.acked {
 		c.ackedLocked(id)
-		c.unsure = true
+		c.doubtLocked()
 		c.changedLocked()
 	}
 }

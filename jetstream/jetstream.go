@@ -57,7 +57,8 @@ type Streamer struct {
 	log  *slog.Logger
 	// clustered is set if a server may answer for a consumer that it does not lead.
 	clustered bool
-	acks      *ackRecords // nil without WithExactAcks
+	home      string // the server of the stream, which is on its own unless clustered
+	acks   *ackRecords // nil without WithExactAcks
 
 	// ctx ends when the streamer is closed.
 	ctx   context.Context

@@ -86,16 +86,22 @@ func (s *Streamer) persist(ctx context.Context, what string, first time.Duration
 }
 
 // isOff reports whether the one server had JetStream switched off when it was
-// connected to. In a cluster, others may have it.
+// connected to.
 func (s *Streamer) isOff() bool {
 	on, _ := s.conn.ConnectedServerJetStream()
-	return !on && s.conn.IsConnected() && s.conn.ConnectedClusterName() == ""
+	return !on && s.oneServer()
+}
+
+// oneServer reports whether no other server may have JetStream than the one that is
+// connected to: it is in no cluster, and no leaf node of the one that has the stream.
+func (s *Streamer) oneServer() bool {
+	return s.conn.IsConnected() && s.conn.ConnectedClusterName() == "" && (s.home == "" || s.home == s.conn.ConnectedServerName())
 }
 
 // seemsOff reports whether a request failed with err because the one server has
 // switched JetStream off since.
 func (s *Streamer) seemsOff(ctx context.Context, err error) bool {
-	if !s.conn.IsConnected() || s.conn.ConnectedClusterName() != "" {
+	if !s.oneServer() {
 		return false
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -31,21 +31,71 @@ func (s *Streamer) apiSubject(request string) string {
 }
 
 // pull asks the server for the next event.
-func (c *cursor) pull(context.Context) error {
+func (c *cursor) pull(ctx context.Context) error {
 	in, err := c.streamer.inbox()
 	if err != nil {
 		return err
 	}
+	hidden := c.hidden()
 	c.mu.Lock()
 	c.inbox = in
 	c.pulls++
 	c.pulling, c.over, c.pulled = true, false, c.calls
+	if hidden {
+		c.forgot = true
+		c.doubts++
+	}
 	reply := in.subject + "." + c.name + "." + strconv.FormatUint(c.pulls, 10)
 	c.silence.Reset(2 * pullHeartbeat)
 	c.mu.Unlock()
 	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullExpiry, pullHeartbeat)
 	subject := c.streamer.apiSubject("CONSUMER.MSG.NEXT." + c.streamer.opts.stream + "." + c.name)
-	return c.streamer.ask(subject, reply, request)
+	if err := c.streamer.ask(subject, reply, request); err != nil || !hidden {
+		return err
+	}
+	return c.readRecord(ctx)
+}
+
+// hidden reports whether the server of the consumer may be killed, and come back,
+// without a loss of this connection, which is to another: of a cluster, where the
+// consumer has one replica, or a leaf node.
+func (c *cursor) hidden() bool {
+	s := c.streamer
+	if c.acks == nil || s.opts.replicas > 1 {
+		return false
+	}
+	server := s.home
+	if s.clustered {
+		server = leaderOf(c.consumer.CachedInfo().Cluster)
+	}
+	return server != s.conn.ConnectedServerName()
+}
+
+// readRecord reads which event was acked last, behind a pull request. If that reaches
+// a server that has come back, and has forgotten acks, those were confirmed before the
+// pull request came to any server that could pass it on, and so before this. If it
+// reaches one that is killed later, it is lost with it, and another follows.
+func (c *cursor) readRecord(ctx context.Context) error {
+	var record int64
+	err := c.streamer.persist(ctx, "the record of acks", patience, func(ctx context.Context) (err error) {
+		record, err = c.acks.read(ctx, c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	news := record > c.acked
+	c.written = max(c.written, record)
+	c.ackedLocked(record)
+	// What another process has acked, the server may take for an event that is out.
+	c.forgot = news && c.held == nil
+	c.doubts++
+	if c.held != nil && !c.unsure {
+		c.held.current = c.pulled
+	}
+	return nil
 }
 
 // deliver takes an event from the server.
@@ -64,7 +114,7 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 	case d.id <= c.acked:
 		// The server has forgotten an ack, or this is an event of another stream:
 		// check finds out.
-		c.unsure = true
+		c.doubtLocked()
 	case c.held != nil && c.held.id == d.id:
 		// Another copy, after AckWait or a takeover.
 		wanted = true
@@ -73,12 +123,14 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 	case wanted:
 		// One event is out at a time: what was held is acked elsewhere.
 		c.held = d
-		if reconnects == c.reconnects {
-			d.current = c.pulled
-		} else {
+		switch {
+		case reconnects != c.reconnects:
 			// The server may be another than the one that was asked, and have
 			// forgotten acks.
-			c.reconnects, c.unsure, c.free = reconnects, true, false
+			c.reconnects, c.free = reconnects, false
+			c.doubtLocked()
+		case !c.forgot:
+			d.current = c.pulled
 		}
 	default:
 		c.held = nil
@@ -126,7 +178,9 @@ func (c *cursor) pullStatus(pull string, h nats.Header) {
 func (c *cursor) doubt(anew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unsure = c.unsure || anew
+	if anew {
+		c.doubtLocked()
+	}
 	if c.pulling {
 		c.silence.Reset(retryDelay)
 	}
@@ -135,7 +189,8 @@ func (c *cursor) doubt(anew bool) {
 // lostPull gives up the pull request. An event may have been lost with it.
 func (c *cursor) lostPull() {
 	c.mu.Lock()
-	c.unsure, c.free = true, false
+	c.free = false
+	c.doubtLocked()
 	c.giveUpPullLocked()
 	c.mu.Unlock()
 	c.streamer.dropUnused(c)

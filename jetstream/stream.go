@@ -48,6 +48,7 @@ func (s *Streamer) ensureStreams(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.home = leaderOf(stream.CachedInfo().Cluster)
 	// A server on its own says that it leads a cluster without a name.
 	cluster := stream.CachedInfo().Cluster
 	s.clustered = cluster != nil && cluster.Name != ""
@@ -59,6 +60,15 @@ func (s *Streamer) ensureStreams(ctx context.Context) error {
 	return err
 }
 
+// leaderOf returns the name of the server that has a stream or a consumer, or leads
+// its servers, as far as that is known.
+func leaderOf(cluster *natsjs.ClusterInfo) string {
+	if cluster == nil {
+		return ""
+	}
+	return cluster.Leader
+}
+
 // ensureStream returns the stream want, made if there is none. One that exists
 // has to be as the options say.
 func (s *Streamer) ensureStream(ctx context.Context, want natsjs.StreamConfig) (stream natsjs.Stream, err error) {
@@ -67,9 +77,10 @@ func (s *Streamer) ensureStream(ctx context.Context, want natsjs.StreamConfig) (
 	err = s.persist(ctx, "the stream", patience, func(ctx context.Context) (err error) {
 		stream, err = s.js.Stream(ctx, want.Name)
 		if errors.Is(err, natsjs.ErrStreamNotFound) {
-			stream, err = s.js.CreateStream(ctx, want)
-			if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
-				// Another process was faster, with settings of its own.
+			_, err = s.js.CreateStream(ctx, want)
+			if err == nil || errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
+				// Another process may have been faster, with settings of its own. And the
+				// answer to who makes a stream does not say on which server it is.
 				stream, err = s.js.Stream(ctx, want.Name)
 			}
 		}

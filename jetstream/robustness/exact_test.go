@@ -3,10 +3,12 @@ package robustness_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/nats-io/nats-server/v2/server"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -123,4 +125,56 @@ func TestExactAcksExpire(t *testing.T) {
 	receive(t, r, "1")
 	require.NoError(t, r.Close())
 	require.Eventually(t, func() bool { return messages(t, js, streamName+"_ACKS") == 0 }, patience, 10*time.Millisecond)
+}
+
+// startLeaf returns JetStream of a server, and of processes that reach it over a leaf
+// node which has none. The server may be killed, and come back, without a
+// loss of their connections.
+func startLeaf(t testing.TB) (hub, leaf natsjs.JetStream) {
+	t.Helper()
+	port := freePort(t)
+	srv := startServer(t, func(o *server.Options) {
+		o.JetStreamDomain, o.LeafNode.Host, o.LeafNode.Port = "hub", "127.0.0.1", port
+	})
+	remote, err := url.Parse(fmt.Sprintf("nats://127.0.0.1:%d", port))
+	require.NoError(t, err)
+	node := startServer(t, func(o *server.Options) {
+		o.JetStream = false
+		o.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: []*url.URL{remote}}}
+	})
+	require.Eventually(t, func() bool { return node.NumLeafNodes() == 1 && srv.NumLeafNodes() == 1 }, patience, time.Millisecond)
+	leaf, err = natsjs.NewWithDomain(connect(t, node.ClientURL()).Conn(), "hub")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := leaf.AccountInfo(t.Context())
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	return connect(t, srv.ClientURL()), leaf
+}
+
+// The server of the consumer is killed right after an ack, and comes back. Another
+// process, whose connection is to another server, does not get the event again, and
+// does not wait for AckWait where the server takes it for one that is out.
+func TestExactAcksHidden(t *testing.T) {
+	for what, then := range map[string]func(*testing.T, natsjs.JetStream){
+		"acks and deliveries": func(*testing.T, natsjs.JetStream) {},
+		"acks": func(t *testing.T, js natsjs.JetStream) {
+			c, err := js.Consumer(t.Context(), streamName, consumer(t, js).Name)
+			require.NoError(t, err)
+			_, err = c.Next()
+			require.NoError(t, err)
+		},
+	} {
+		t.Run("forgotten "+what, func(t *testing.T) {
+			hub, leaf := startLeaf(t)
+			here := newStreamer(t, leaf, jetstream.WithExactAcks())
+			there := newStreamer(t, leaf, jetstream.WithExactAcks())
+			send(t, here, "topic", "1", "2", "3")
+			r := newReceiver(t, there, "topic", "name")
+			receive(t, newReceiver(t, here, "topic", "name"), "1", "2")
+			forget(t, hub)
+			then(t, hub)
+			receive(t, r, "3")
+		})
+	}
 }

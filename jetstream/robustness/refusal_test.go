@@ -174,18 +174,24 @@ func TestSendOutlastsSilence(t *testing.T) {
 	assert.Equal(t, 4, sends)
 }
 
-// A server that stops has no JetStream some time before it closes its connections.
+// A server that stops has no JetStream some time before it closes its connections. A
+// leaf node never has.
 func TestSendOutlastsStop(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	sends := 0
-	js := failing{JetStream: startEmbedded(t), publish: func(context.Context) error {
-		if sends++; sends <= 2 {
-			return nats.ErrNoResponders
-		}
-		return nil
-	}}
-	send(t, newStreamer(t, js), "topic", "1")
-	assert.Equal(t, 3, sends)
+	_, leaf := startLeaf(t)
+	for name, js := range map[string]natsjs.JetStream{"embedded": startEmbedded(t), "leaf": leaf} {
+		t.Run(name, func(t *testing.T) {
+			sends := 0
+			js := failing{JetStream: js, publish: func(context.Context) error {
+				if sends++; sends <= 2 {
+					return nats.ErrNoResponders
+				}
+				return nil
+			}}
+			send(t, newStreamer(t, js), "topic", "1")
+			assert.Equal(t, 3, sends)
+		})
+	}
 }
 
 // A server that could not make a stream's directory is asked again. It could not
