@@ -50,7 +50,7 @@ func (c *cursor) confirm(ctx context.Context, d *delivery) error {
 		return ended
 	}
 	unanswered := false // an ack was sent, and not answered
-	return c.streamer.persist(ctx, "an ack", ackPatience, func(ctx context.Context) (err error) {
+	return c.persist(ctx, "an ack", ackPatience, func(ctx context.Context) (err error) {
 		if err := c.same(ctx); err != nil {
 			return err
 		}

@@ -40,6 +40,8 @@ type cursor struct {
 	ephemeral bool        // it is of one receiver alone
 	acks      *ackRecords // nil without WithExactAcks, and if it is ephemeral
 
+	term term // of the leader of the consumer
+
 	receivers int // guarded by the streamer's mu
 
 	record atomic.Uint64 // the sequence of the last ack record known
@@ -249,7 +251,7 @@ func (c *cursor) check(ctx context.Context) error {
 
 	var info *natsjs.ConsumerInfo
 	var record int64
-	err := c.streamer.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
+	err := c.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
 		info, err = c.where(ctx)
 		if err == nil && read {
 			record, err = c.acks.read(ctx, c)

@@ -68,7 +68,6 @@ func (p passing) Info(context.Context) (*natsjs.ConsumerInfo, error) {
 // has that event out, and delivers no other.
 func TestDoubtDuringCheck(t *testing.T) {
 	c := pullingCursor()
-	c.streamer.reconnected()
 	c.waiting, c.acked, c.unsure = 1, 1, true
 	c.consumer = passing{meanwhile: func() { c.deliver(c.inbox, &delivery{id: 1}) }}
 	require.NoError(t, c.check(t.Context()))
@@ -95,7 +94,6 @@ func TestNoAckToAnotherConsumer(t *testing.T) {
 				log:     slog.New(slog.DiscardHandler),
 				opts:    options{stream: "S", ackTimeout: time.Minute},
 			}
-			s.reconnected()
 			c := &cursor{
 				streamer: s,
 				consumer: madeAnew{},

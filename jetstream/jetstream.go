@@ -57,8 +57,8 @@ type Streamer struct {
 	log  *slog.Logger
 	// clustered is set if a server may answer for a consumer that it does not lead.
 	clustered bool
-	home      string // the server of the stream, which is on its own unless clustered
-	acks   *ackRecords // nil without WithExactAcks
+	home      string      // the server of the stream, which is on its own unless clustered
+	acks      *ackRecords // nil without WithExactAcks
 
 	// ctx ends when the streamer is closed.
 	ctx   context.Context
@@ -66,16 +66,18 @@ type Streamer struct {
 
 	advisories []*nats.Subscription
 	status     chan nats.Status
+	silent     chan struct{} // tells watchConnection of a request without an answer
 	stopped    sync.WaitGroup
+
+	// term is of the connection, and the leaders of the streams.
+	term term
 
 	inboxMu sync.Mutex // held with no other mutex
 	inboxes []*inbox   // the oldest first; pull requests take the last
 
-	mu         sync.Mutex
-	cursors    map[string]*cursor // by consumer name; those in use
-	connected  context.Context    // ends when the connection is replaced by another
-	disconnect context.CancelFunc
-	replaced   time.Time // when replaceLeader last had the stream's leader replaced
+	mu       sync.Mutex
+	cursors  map[string]*cursor // by consumer name; those in use
+	replaced time.Time          // when replaceLeader last had the stream's leader replaced
 }
 
 // New returns a streamer on js, and makes the stream if there is none. It fails if
@@ -103,10 +105,10 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 		conn:    js.Conn(),
 		opts:    o,
 		log:     o.logger.With("stream", o.stream),
+		silent:  make(chan struct{}, 1),
 		cursors: make(map[string]*cursor),
 	}
 	s.ctx, s.close = context.WithCancel(context.Background())
-	s.reconnected()
 	if err := s.ensureStreams(ctx); err != nil {
 		err = s.cause(ctx, s.closed(), err)
 		s.close()
@@ -125,11 +127,11 @@ func (s *Streamer) open() error {
 	if _, err := s.inbox(); err != nil {
 		return err
 	}
-	// What has another leader, or is gone or made anew, has lost the pull requests
-	// and may not say so. Where this user may not subscribe to advisories, the
-	// missing heartbeats tell.
-	for _, what := range []string{"CONSUMER.LEADER_ELECTED.%s.*", "CONSUMER.DELETED.%s.*", "STREAM.DELETED.%s", "STREAM.CREATED.%s"} {
-		sub, err := s.subscribe("$JS.EVENT.ADVISORY."+fmt.Sprintf(what, s.opts.stream), s.advise)
+	// What has another leader, or is gone or made anew, has lost pull requests and
+	// other requests, and may not say so. Where this user may not subscribe to
+	// advisories, the missing heartbeats and answers tell.
+	for _, what := range s.advisorySubjects() {
+		sub, err := s.subscribe("$JS.EVENT.ADVISORY."+what, s.advise)
 		if err != nil {
 			return err
 		}
@@ -161,17 +163,33 @@ func (s *Streamer) subscribe(subject string, f nats.MsgHandler) (*nats.Subscript
 	return sub, nil
 }
 
-// advise takes an advisory about a consumer, or about the stream and so about all
-// of them.
+func (s *Streamer) advisorySubjects() []string {
+	subjects := []string{
+		"STREAM.LEADER_ELECTED." + s.opts.stream, "CONSUMER.LEADER_ELECTED." + s.opts.stream + ".*",
+		"STREAM.CREATED." + s.opts.stream, "STREAM.DELETED." + s.opts.stream, "CONSUMER.DELETED." + s.opts.stream + ".*",
+	}
+	if s.acks != nil {
+		subjects = append(subjects, "STREAM.LEADER_ELECTED."+s.acks.name)
+	}
+	return subjects
+}
+
+// advise takes an advisory about a consumer, or about a stream.
 func (s *Streamer) advise(m *nats.Msg) {
-	anew := !strings.Contains(m.Subject, ".LEADER_ELECTED.")
-	name := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-	if name == s.opts.stream {
-		for _, c := range s.allCursors() {
-			c.doubt(anew)
+	about := strings.Split(m.Subject, ".")[3:] // $JS.EVENT.ADVISORY.
+	elected := about[1] == "LEADER_ELECTED"
+	switch {
+	case about[0] == "CONSUMER":
+		if c := s.cursor(about[3]); c != nil {
+			c.term.over()
+			c.doubt(!elected)
 		}
-	} else if c := s.cursor(name); c != nil {
-		c.doubt(anew)
+	case elected:
+		s.term.over()
+	default:
+		for _, c := range s.allCursors() {
+			c.doubt(true)
+		}
 	}
 }
 
@@ -311,45 +329,36 @@ func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	return nil
 }
 
-// watchConnection tells cursors and requests of a new connection. Pull requests do
-// not survive the old one, and deliveries and answers may have been lost with it.
+// watchConnection tells cursors and requests of a new connection, and finds out
+// whether the server hangs when a request got no answer.
 func (s *Streamer) watchConnection() {
-	for status := range s.status {
-		s.log.Info("connection status changed", "status", status.String())
-		closed := status == nats.CLOSED
-		if !closed {
-			s.reconnected()
-		}
-		for _, c := range s.allCursors() {
-			if closed {
-				c.fail(nats.ErrConnectionClosed)
-			} else {
-				c.lostPull()
+	for {
+		select {
+		case status, open := <-s.status:
+			if !open {
+				return
 			}
-		}
-		if closed {
-			return
+			s.log.Info("connection status changed", "status", status.String())
+			if status == nats.CLOSED {
+				for _, c := range s.allCursors() {
+					c.fail(nats.ErrConnectionClosed)
+				}
+				return
+			}
+			s.reconnected()
+		case <-s.silent:
+			s.probe()
 		}
 	}
 }
 
-// reconnected ends the requests that were under way on the connection before.
+// reconnected ends what the connection before took with it: pull requests, and
+// answers and deliveries on their way.
 func (s *Streamer) reconnected() {
-	connected, disconnect := context.WithCancel(context.Background())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.disconnect != nil {
-		s.disconnect()
+	s.term.over()
+	for _, c := range s.allCursors() {
+		c.lostPull()
 	}
-	s.connected, s.disconnect = connected, disconnect
-}
-
-// connection returns a context that ends when another connection replaces the
-// present one.
-func (s *Streamer) connection() context.Context {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.connected
 }
 
 func (s *Streamer) allCursors() []*cursor {

@@ -3,10 +3,39 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
+
+// term is the time with one connection, and with one leader of a stream or of a
+// consumer. When it ends, the answers to what was asked in it may never come.
+type term struct {
+	mu  sync.Mutex
+	ctx context.Context // nil if nobody has asked in this term
+	end context.CancelFunc
+}
+
+// context returns a context that ends with the present term.
+func (t *term) context() context.Context {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx == nil {
+		t.ctx, t.end = context.WithCancel(context.Background())
+	}
+	return t.ctx
+}
+
+// over ends the present term.
+func (t *term) over() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx != nil {
+		t.end()
+		t.ctx = nil
+	}
+}
 
 // stuckPatience is how long a leader may first say that a message is in process.
 // An election takes less.

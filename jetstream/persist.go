@@ -24,6 +24,9 @@ const (
 	// maxPatience.
 	patience    = time.Second
 	maxPatience = 16 * time.Second
+	// pongPatience is how long a server that has not answered a request may take to
+	// answer a ping.
+	pongPatience = time.Second
 	// stopPatience is how long a connected server may have no JetStream: one that
 	// stops closes its connections later than its JetStream.
 	stopPatience = 2 * time.Second
@@ -44,15 +47,15 @@ var (
 )
 
 // persist calls f, which sends a request that may be repeated, until the server
-// can serve it or ctx is done. An attempt ends with the connection, and one that
+// can serve it or ctx is done. An attempt ends with the streamer's term, and one that
 // runs out of time has the next take twice as long, for a server that is slow.
 func (s *Streamer) persist(ctx context.Context, what string, first time.Duration, f func(context.Context) error) error {
 	var off time.Time // JetStream seems to be off since
 	for limit := first; ; {
 		attempt, cancel := context.WithTimeout(ctx, limit)
-		unlink := context.AfterFunc(s.connection(), cancel)
+		unlink := context.AfterFunc(s.term.context(), cancel)
 		err := f(attempt)
-		lost := errors.Is(err, context.Canceled) && ctx.Err() == nil // with the connection
+		lost := errors.Is(err, context.Canceled) && ctx.Err() == nil // with the term
 		retry := unavailable(err) || lost
 		if retry {
 			pause(attempt, retryDelay)
@@ -62,6 +65,7 @@ func (s *Streamer) persist(ctx context.Context, what string, first time.Duration
 			limit = first
 		case errors.Is(attempt.Err(), context.DeadlineExceeded):
 			limit = min(2*limit, maxPatience)
+			s.unanswered()
 		}
 		unlink()
 		cancel()
@@ -82,6 +86,36 @@ func (s *Streamer) persist(ctx context.Context, what string, first time.Duration
 			return fmt.Errorf("%w: %w", errNoJetStream, err)
 		}
 		s.log.Warn("the server is not available, trying again", "for", what, "error", err)
+	}
+}
+
+// persist is that of the streamer, for requests about the consumer: an attempt ends
+// with the cursor's term, too.
+func (c *cursor) persist(ctx context.Context, what string, first time.Duration, f func(context.Context) error) error {
+	return c.streamer.persist(ctx, what, first, func(attempt context.Context) error {
+		attempt, stop := join(attempt, c.term.context())
+		defer stop()
+		return f(attempt)
+	})
+}
+
+// unanswered has watchConnection find out whether the server hangs, or is cut off.
+func (s *Streamer) unanswered() {
+	select {
+	case s.silent <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// probe asks the server for a PONG. Without one, another server may be up, which
+// nats.go would look for only after some missed pings of its own.
+func (s *Streamer) probe() {
+	if !s.conn.IsConnected() || !s.conn.Opts.AllowReconnect {
+		return
+	}
+	if err := s.conn.FlushTimeout(pongPatience); errors.Is(err, nats.ErrTimeout) {
+		s.log.Warn("the server does not answer at all, connecting again", "server", s.conn.ConnectedServerName())
+		_ = s.conn.ForceReconnect() // which fails if the connection is closed
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 func TestPersist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
-		s.reconnected()
 		const away = time.Hour
 		begin, attempts := time.Now(), 0
 		err := s.persist(t.Context(), "a test", patience, func(context.Context) error {
@@ -38,7 +37,6 @@ func TestPersist(t *testing.T) {
 func TestPersistSlowServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
-		s.reconnected()
 		slow := func(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
@@ -85,26 +83,37 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestPersistReconnect has a request lost with its connection, after many that
-// were slow. It is sent again on the next connection at once.
-func TestPersistReconnect(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
-		s.reconnected()
-		attempts := 0
-		var lost time.Time
-		err := s.persist(t.Context(), "a test", patience, func(ctx context.Context) error {
-			if attempts++; attempts == 10 {
-				return nil
-			}
-			if attempts == 9 {
-				lost = time.Now()
-				s.reconnected()
-			}
-			<-ctx.Done()
-			return ctx.Err()
+// TestPersistLost has a request lost with its connection or its leader, after many
+// that were slow. It is sent again without waiting for the attempt to end.
+func TestPersistLost(t *testing.T) {
+	advisory := func(about string) func(*Streamer) {
+		return func(s *Streamer) { s.advise(&nats.Msg{Subject: "$JS.EVENT.ADVISORY." + about}) }
+	}
+	for what, happens := range map[string]func(*Streamer){
+		"connection":             (*Streamer).reconnected,
+		"leader of the stream":   advisory("STREAM.LEADER_ELECTED.S"),
+		"leader of the consumer": advisory("CONSUMER.LEADER_ELECTED.S.name"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}, cursors: make(map[string]*cursor)}
+				c := s.retainCursor("name", &cursor{streamer: s, changed: make(chan struct{}), silence: time.NewTimer(time.Hour)})
+				attempts := 0
+				var lost time.Time
+				err := c.persist(t.Context(), "a test", patience, func(ctx context.Context) error {
+					if attempts++; attempts == 10 {
+						return nil
+					}
+					if attempts == 9 {
+						lost = time.Now()
+						happens(s)
+					}
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				require.NoError(t, err)
+				assert.LessOrEqual(t, time.Since(lost), retryDelay)
+			})
 		})
-		require.NoError(t, err)
-		assert.Zero(t, time.Since(lost))
-	})
+	}
 }

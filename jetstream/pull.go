@@ -77,7 +77,7 @@ func (c *cursor) hidden() bool {
 // reaches one that is killed later, it is lost with it, and another follows.
 func (c *cursor) readRecord(ctx context.Context) error {
 	var record int64
-	err := c.streamer.persist(ctx, "the record of acks", patience, func(ctx context.Context) (err error) {
+	err := c.persist(ctx, "the record of acks", patience, func(ctx context.Context) (err error) {
 		record, err = c.acks.read(ctx, c)
 		return err
 	})

@@ -102,3 +102,30 @@ func TestLostDelivery(t *testing.T) {
 	l.speak()
 	require.NoError(t, call.event(t, "1")())
 }
+
+// TestHangingServer has the server that is connected to hang, while another, which here
+// is the same, is up. No call waits for the pings of nats.go, which take minutes.
+func TestHangingServer(t *testing.T) {
+	for _, what := range []string{"Send", "Recv", "Ack"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			js, l := startLine(t)
+			s := newStreamer(t, js)
+			send(t, s, "topic", "1")
+			r := newReceiver(t, s, "topic", "name")
+			ack := recv(t, r, "1")
+			snd := newSender(t, s, "topic")
+			idle := park(t, js, newReceiver(t, s, "idle", "name"))
+			l.hang()
+			switch what {
+			case "Send":
+				require.NoError(t, within(t, func() error { return snd.Send(t.Context(), "2", 1, nil) }))
+			case "Recv":
+				send(t, newStreamer(t, connect(t, l.server.ClientURL())), "idle", "1")
+				require.NoError(t, await(t, idle, soon).err)
+			case "Ack":
+				require.NoError(t, within(t, ack))
+			}
+		})
+	}
+}

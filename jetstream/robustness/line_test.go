@@ -11,7 +11,7 @@ import (
 )
 
 // line is a client's connection to a server of its own. It can hold back what the
-// server says.
+// server says, or all that either says.
 type line struct {
 	server *server.Server
 
@@ -51,6 +51,14 @@ func (l *line) setMuted(muted bool) {
 	l.changed.Broadcast()
 }
 
+// hang has the present connection carry nothing any more, as one to a server that
+// hangs, or behind a router that drops packets. The next is as good as before.
+func (l *line) hang() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end.hangs = true
+}
+
 // cut breaks the connection. What was held back is lost.
 func (l *line) cut() {
 	l.mu.Lock()
@@ -62,15 +70,27 @@ func (l *line) cut() {
 // lineEnd is the client's end of a line.
 type lineEnd struct {
 	net.Conn
-	line   *line
-	closed bool // guarded by the line's mu
+	line *line
+
+	// Guarded by the line's mu.
+	closed, hangs bool
+}
+
+func (e *lineEnd) Write(b []byte) (int, error) {
+	e.line.mu.Lock()
+	hangs := e.hangs
+	e.line.mu.Unlock()
+	if hangs {
+		return len(b), nil
+	}
+	return e.Conn.Write(b)
 }
 
 func (e *lineEnd) Read(b []byte) (int, error) {
 	n, err := e.Conn.Read(b)
 	e.line.mu.Lock()
 	defer e.line.mu.Unlock()
-	for e.line.muted && !e.closed {
+	for (e.line.muted || e.hangs) && !e.closed {
 		e.line.changed.Wait()
 	}
 	if e.closed {

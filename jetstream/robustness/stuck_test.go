@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/memstreamer/memstreamer/jetstream"
 	"github.com/nats-io/nats.go"
@@ -58,4 +59,27 @@ func TestStuckIDs(t *testing.T) {
 	requests, _, err := stepdowns.Pending()
 	require.NoError(t, err)
 	assert.Equal(t, 1, requests)
+}
+
+// A Send that waits for a leader of the stream is repeated when one is elected. Three
+// attempts without an answer would have it fail.
+func TestSendToNextLeader(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	const unconfirmed = 3
+	sends := make(chan int, 10)
+	js := failing{JetStream: startEmbedded(t), publish: func(ctx context.Context) error {
+		n := len(sends) + 1
+		sends <- n
+		if n <= unconfirmed {
+			return silence(ctx)
+		}
+		return nil
+	}}
+	s := newStreamer(t, js)
+	snd := newSender(t, s, "topic")
+	sent := make(chan error, 1)
+	go func() { sent <- snd.Send(t.Context(), "1", 1, nil) }()
+	require.Eventually(t, func() bool { return len(sends) == unconfirmed }, patience, time.Millisecond)
+	require.NoError(t, js.Conn().Publish("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+streamName, nil))
+	require.NoError(t, await(t, sent, soonest))
 }
