@@ -173,6 +173,49 @@ func TestFailureOfOne(t *testing.T) {
 	assert.EqualValues(t, 3, s.Stats().Topics[0].LastID, "an ID was spent on the one refused")
 }
 
+// TestContextsBesideOneRefused has an event be refused that shares a transaction with
+// others, and another connection write from then on. The others wait, each for a
+// transaction of its own, and their contexts end that, also before they are back in
+// the queue.
+func TestContextsBesideOneRefused(t *testing.T) {
+	for _, canceled := range []string{"before ROLLBACK", "later"} {
+		t.Run("canceled "+canceled, func(t *testing.T) {
+			s, faults := openFaulty(t, WithAckTimeout(time.Hour))
+			_, err := s.db.Exec(`CREATE TRIGGER refuse BEFORE INSERT ON memstreamer_events WHEN NEW.foreign_id = 'bad' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+			require.NoError(t, err)
+			snd, other := newSender(t, s, "orders"), openFile(t, faults.file, 1)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			held := make(chan func())
+			faults.set(when(canceled, 1, func() error {
+				cancel()
+				time.Sleep(10 * time.Millisecond) // by then they know
+				return nil
+			}), when("after ROLLBACK", 1, func() error {
+				held <- hold(t, other)
+				return nil
+			}))
+			var sends []func() error
+			for _, id := range []string{"a", "bad", "b"} {
+				sends = append(sends, func() error { return snd.Send(ctx, id, 1, nil) })
+			}
+			s.turn <- struct{}{} // which has them wait
+			errs := start(t, s, sends...)
+			<-s.turn
+			release := <-held
+			cancel()
+			within(t, func() {
+				for _, err := range errs {
+					assert.ErrorIs(t, <-err, context.Canceled)
+				}
+			})
+			release()
+			require.NoError(t, snd.Send(t.Context(), "c", 1, nil))
+			holds(t, s, "c")
+		})
+	}
+}
+
 // TestAckFails has the commit of an Ack fail: the event is received again.
 func TestAckFails(t *testing.T) {
 	s, faults := openFaulty(t)
@@ -184,6 +227,8 @@ func TestAckFails(t *testing.T) {
 	again, _ := recv(t, r)
 	assert.Equal(t, "a", again)
 	require.NoError(t, ack())
+	faults.set(when("before BEGIN", 1, fails))
+	require.NoError(t, ack(), "it has nothing to write")
 	next, ack := recv(t, r)
 	assert.Equal(t, "b", next)
 	faults.set(when("after COMMIT", 1, fails)) // it happened
@@ -242,6 +287,10 @@ func TestNewReceiverFails(t *testing.T) {
 	require.NoError(t, newReceiver(t, s, "orders", "a").Close())
 	faults.set(when("before BEGIN", 1, fails))
 	newReceiver(t, s, "orders", "a") // it has nothing to write
+	faults.set(when("after COMMIT", 1, fails))
+	r := newReceiver(t, s, "orders", "b")
+	require.NoError(t, sendOne(t.Context(), s))
+	take(t, r, "order-1001")
 }
 
 // TestForgetFails has the commit of a Forget fail, and then that of a new cursor:
@@ -254,10 +303,32 @@ func TestForgetFails(t *testing.T) {
 	require.NoError(t, r.Close())
 	faults.set(when("before COMMIT", 2, fails))
 	require.ErrorIs(t, s.Forget(t.Context(), "orders", "name"), errInjected)
+	require.Equal(t, 1, rows(t, s, "cursors"))
 	_, err := s.NewReceiver(t.Context(), "orders", "name")
 	require.ErrorIs(t, err, errInjected)
 	newReceiver(t, s, "orders", "name")
 	take(t, newReceiver(t, reopen(t, s), "orders", "name"), "a", "b")
+}
+
+// TestForgetFailsAndIsMadeUpFor has the commit of a Forget fail: the next transaction
+// deletes what it did not.
+func TestForgetFailsAndIsMadeUpFor(t *testing.T) {
+	for name, faulty := range map[string][]fault{
+		"not committed": {when("before COMMIT", 1, fails)},
+		"unknown":       {when("before COMMIT", 1, fails), when("before SELECT coalesce", 2, fails)},
+		"no connection": {when("before BEGIN", 1, fails)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, faults := openFaulty(t)
+			require.NoError(t, newReceiver(t, s, "orders", "name").Close())
+			faults.set(faulty...)
+			require.ErrorIs(t, s.Forget(t.Context(), "orders", "name"), errInjected)
+			faults.set()
+			require.Equal(t, 1, rows(t, s, "cursors"))
+			require.NoError(t, sendOne(t.Context(), s))
+			require.Zero(t, rows(t, s, "cursors"))
+		})
+	}
 }
 
 // TestSweepFails has the transaction fail that deletes what memory has dropped: a
@@ -289,6 +360,19 @@ func TestSweepFails(t *testing.T) {
 			assert.Zero(t, cursors)
 		})
 	}
+}
+
+// TestSendBesideDeletesThatFail has no row be deleted: events are written all the same.
+func TestSendBesideDeletesThatFail(t *testing.T) {
+	c := new(clock)
+	s, faults := openFaulty(t, WithClock(c), WithRetention(time.Minute))
+	sendAs(t, s, "orders", "a")
+	c.add(time.Minute + 1)
+	faults.set(when("before DELETE", math.MaxInt64, fails))
+	sendAs(t, s, "orders", "b", "c")
+	require.Equal(t, 3, rows(t, s, "events"))
+	faults.set()
+	holds(t, s, "b", "c")
 }
 
 // TestPanicOfAnother has the driver panic in a transaction that calls share: it
@@ -335,6 +419,43 @@ func TestPanic(t *testing.T) {
 				holds(t, s, "order-1001")
 			} else {
 				holds(t, s)
+			}
+		})
+	}
+}
+
+// TestClockPanics has the clock panic in a call, wherever that asks for the time:
+// memory has what the database has.
+func TestClockPanics(t *testing.T) {
+	for name, call := range map[string]func(s *Streamer, ack memstreamer.Ack) error{
+		"Send":        func(s *Streamer, _ memstreamer.Ack) error { return sendOne(context.Background(), s) },
+		"Ack":         func(_ *Streamer, ack memstreamer.Ack) error { return ack() },
+		"Forget":      func(s *Streamer, _ memstreamer.Ack) error { return s.Forget(context.Background(), "orders", "idle") },
+		"NewReceiver": func(s *Streamer, _ memstreamer.Ack) error { return openOne(s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var left atomic.Int64 // until the clock panics
+			clock := clockFunc(func() time.Time {
+				if left.Add(-1) == 0 {
+					panic("clock")
+				}
+				return time.Unix(1, 0)
+			})
+			for n, panicked := int64(1), true; panicked; n++ {
+				left.Store(0)
+				s := open(t, tempDB(t), WithRetention(time.Minute), WithClock(clock))
+				sendAs(t, s, "orders", "a", "b")
+				require.NoError(t, newReceiver(t, s, "orders", "idle").Close())
+				_, ack := recv(t, newReceiver(t, s, "orders", "acks"))
+				left.Store(n)
+				func() {
+					defer func() { panicked = recover() != nil }()
+					assert.NoError(t, call(s, ack))
+				}()
+				left.Store(0)
+				sendAs(t, s, "parcels", "p") // a Forget may be made up for
+				want := kept(s)
+				require.Equal(t, want, kept(reopen(t, s, WithRetention(time.Minute), WithClock(clock))), "at %d", n)
 			}
 		})
 	}

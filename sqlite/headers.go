@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/journal"
 )
 
 // Headers are a JSON object of strings, as text, for people and for SQLite's
@@ -24,29 +23,29 @@ func text(s string) any {
 	return []byte(s)
 }
 
-// encodeHeaders returns headers as the database keeps them, and as memory does.
-func encodeHeaders(headers map[memstreamer.Header]string) (any, []journal.Header, error) {
+// encodeHeaders returns headers as the database keeps them.
+func encodeHeaders(headers map[memstreamer.Header]string) (any, error) {
 	if headers == nil {
-		return nil, nil, nil
+		return nil, nil
 	}
-	list, valid := make([]journal.Header, 0, len(headers)), true
 	for name, value := range headers {
-		list = append(list, journal.Header{Name: string(name), Value: value})
-		valid = valid && utf8.ValidString(string(name)) && utf8.ValidString(value)
-	}
-	if !valid {
-		pairs := make([][2][]byte, len(list))
-		for i, h := range list {
-			pairs[i] = [2][]byte{[]byte(h.Name), []byte(h.Value)}
+		if !utf8.ValidString(string(name)) || !utf8.ValidString(value) {
+			return encodePairs(headers)
 		}
-		blob, err := json.Marshal(pairs)
-		return blob, list, err
 	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(headers)
-	return strings.TrimSuffix(b.String(), "\n"), list, err
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+func encodePairs(headers map[memstreamer.Header]string) ([]byte, error) {
+	pairs := make([][2][]byte, 0, len(headers))
+	for name, value := range headers {
+		pairs = append(pairs, [2][]byte{[]byte(name), []byte(value)})
+	}
+	return json.Marshal(pairs)
 }
 
 // plain undoes text. It reports false for a value that is no string.
@@ -58,8 +57,9 @@ func plain(v any) (string, bool) {
 	return s, ok
 }
 
-// decodeHeaders appends to list the headers of which encodeHeaders made v.
-func decodeHeaders(list []journal.Header, v any) ([]journal.Header, error) {
+// decodeHeaders returns the headers of which encodeHeaders made v, in headers, from
+// which it removes all others.
+func decodeHeaders(headers map[memstreamer.Header]string, v any) (map[memstreamer.Header]string, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -67,36 +67,32 @@ func decodeHeaders(list []journal.Header, v any) ([]journal.Header, error) {
 	if !ok {
 		return nil, fmt.Errorf("they are a %T", v)
 	}
-	if decoded, ok := decodePlain(list, s); ok {
-		return decoded, nil
+	clear(headers)
+	if decodePlain(headers, s) {
+		return headers, nil
 	}
+	clear(headers)
 	if strings.HasPrefix(s, "[") {
 		var pairs [][2][]byte
 		err := json.Unmarshal([]byte(s), &pairs)
 		for _, p := range pairs {
-			list = append(list, journal.Header{Name: string(p[0]), Value: string(p[1])})
+			headers[memstreamer.Header(p[0])] = string(p[1])
 		}
-		return list, err
+		return headers, err
 	}
-	var headers map[string]string
-	if err := json.Unmarshal([]byte(s), &headers); err != nil {
-		return nil, err
-	}
-	for name, value := range headers {
-		list = append(list, journal.Header{Name: name, Value: value})
-	}
-	return list, nil
+	err := json.Unmarshal([]byte(s), &headers)
+	return headers, err
 }
 
 // decodePlain decodes JSON in which nothing is escaped, in a tenth of the time
 // that encoding/json takes: a million events are read when a streamer is opened.
 // It reports false for anything else.
-func decodePlain(list []journal.Header, s string) ([]journal.Header, bool) {
+func decodePlain(headers map[memstreamer.Header]string, s string) bool {
 	if s == "{}" {
-		return list, true
+		return true
 	}
 	if strings.IndexByte(s, '\\') >= 0 || !strings.HasPrefix(s, `{"`) || !strings.HasSuffix(s, `"}`) {
-		return nil, false
+		return false
 	}
 	// With nothing escaped, every quote is the end of a string or the start of one.
 	for s = s[2:]; ; {
@@ -104,15 +100,15 @@ func decodePlain(list []journal.Header, s string) ([]journal.Header, bool) {
 		rest, colon := strings.CutPrefix(rest, `:"`)
 		value, rest, _ := strings.Cut(rest, `"`)
 		if !colon {
-			return nil, false
+			return false
 		}
-		list = append(list, journal.Header{Name: name, Value: value})
+		headers[memstreamer.Header(name)] = value
 		if rest == "}" {
-			return list, true
+			return true
 		}
 		var comma bool
 		if s, comma = strings.CutPrefix(rest, `,"`); !comma {
-			return nil, false
+			return false
 		}
 	}
 }

@@ -4,36 +4,56 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/memstreamer/memstreamer/internal/journal"
+	"github.com/memstreamer/memstreamer"
 )
 
-// createTables makes the tables where there are none, and checks their version.
+// createTables makes the tables where there are none, and has those of version 1
+// follow.
 func (s *Streamer) createTables(ctx context.Context, conn *sql.Conn) error {
 	if err := s.begin(ctx, conn); err != nil {
 		return err
 	}
-	_, err := conn.ExecContext(ctx, s.queries.createSchema)
-	version := 0
+	err := s.migrate(ctx, conn)
 	if err == nil {
-		err = conn.QueryRowContext(ctx, s.queries.version).Scan(&version)
-	}
-	switch {
-	case err == sql.ErrNoRows:
-		_, err = conn.ExecContext(ctx, s.queries.setVersion, schemaVersion)
-	case err == nil && version != schemaVersion:
-		err = fmt.Errorf("the tables %s_* are of version %d, and this release knows version %d: use the one that made them, or a newer one", s.opts.prefix, version, schemaVersion)
-	}
-	if err == nil {
-		err = s.end(conn)
+		err = s.commitOn(conn)
 	}
 	if err != nil {
 		rollback(conn)
 	}
 	return err
+}
+
+func (s *Streamer) migrate(ctx context.Context, conn *sql.Conn) error {
+	q, version := &s.queries, 0
+	if err := execute(conn, q.createSchema); err != nil {
+		return err
+	}
+	var statements []string
+	switch err := conn.QueryRowContext(ctx, q.version).Scan(&version); {
+	case errors.Is(err, sql.ErrNoRows):
+		statements = []string{q.createTables, q.insertVersion}
+	case err != nil:
+		return err
+	case version == 1:
+		statements = []string{q.setCursors1Aside, q.createTables, q.moveCursors1, q.updateVersion}
+	case version == schemaVersion:
+		// It writes the version that is there: a database that is read-only fails here, and
+		// not in the first Send.
+		statements = []string{q.createTables, q.updateVersion}
+	default:
+		return fmt.Errorf("the tables %s_* are of version %d, and this release knows version %d: use the one that made them, or a newer one", s.opts.prefix, version, schemaVersion)
+	}
+	for _, statement := range statements {
+		if err := execute(conn, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load reads what is kept into memory.
@@ -42,12 +62,9 @@ func (s *Streamer) load(ctx context.Context, conn *sql.Conn) error {
 	if err := conn.QueryRowContext(ctx, s.queries.lastID).Scan(&lastID); err != nil {
 		return err
 	}
-	cursors, err := s.loadCursors(ctx, conn)
+	consumers, err := s.loadConsumers(ctx, conn)
 	if err != nil {
 		return err
-	}
-	for _, c := range cursors {
-		lastID = max(lastID, c.After)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -55,38 +72,28 @@ func (s *Streamer) load(ctx context.Context, conn *sql.Conn) error {
 	chunks := make(chan []row, 4)
 	var reading sync.WaitGroup
 	var readErr, decodeErr error
-	first := make(map[string]int64)
 	reading.Go(func() {
 		defer close(chunks)
 		readErr = s.readEvents(ctx, conn, chunks)
 	})
-	s.log.Load(func(yield func(journal.Event) bool) {
-		headers := make([]journal.Header, 0, 8)
+	s.leader.lastID = lastID
+	s.journal.Load(func(yield func(string, *memstreamer.Event) bool) {
+		headers := make(map[memstreamer.Header]string)
 		for chunk := range chunks {
 			for _, r := range chunk {
-				var e journal.Event
-				if e, decodeErr = r.event(headers); decodeErr != nil {
+				topic, e, err := r.event(headers)
+				if err != nil {
+					decodeErr = err
 					cancel()
 					return
 				}
-				lastID = max(lastID, e.ID)
-				if _, ok := first[e.Topic]; !ok {
-					first[e.Topic] = e.ID
-				}
-				yield(e)
+				s.leader.lastID = max(lastID, e.ID)
+				yield(topic, &e)
 			}
 		}
-	}, cursors, lastID)
+	}, consumers, lastID)
 	reading.Wait()
-	if err := cmp.Or(decodeErr, readErr); err != nil {
-		return err
-	}
-	for _, c := range cursors {
-		s.names[name{c.Topic, c.Name}] = s.log.Cursor(c.Topic, c.Name)
-	}
-	s.leader.lastID = lastID
-	s.leader.pass = pass{next: lastID + 1, end: lastID + 1, firsts: first}
-	return nil
+	return cmp.Or(decodeErr, readErr)
 }
 
 // row is an event as the database has it: id, topic, foreign_id, type, headers and
@@ -124,36 +131,34 @@ func (s *Streamer) readEvents(ctx context.Context, conn *sql.Conn, chunks chan<-
 	return rows.Err()
 }
 
-// event returns the event in r. Its headers are in scratch.
-func (r row) event(scratch []journal.Header) (e journal.Event, err error) {
+// event returns the event in r and its topic. It uses headers for those of the event.
+func (r row) event(headers map[memstreamer.Header]string) (topic string, e memstreamer.Event, err error) {
 	id, ok1 := r[0].(int64)
 	topic, ok2 := plain(r[1])
 	foreignID, ok3 := plain(r[2])
 	statusType, ok4 := r[3].(int64)
 	createdAt, ok5 := r[5].(int64)
 	if !(ok1 && ok2 && ok3 && ok4 && ok5) {
-		return e, fmt.Errorf("event %v: a column holds what does not belong there", r[0])
+		return "", e, fmt.Errorf("event %v: a column holds what does not belong there", r[0])
 	}
-	headers, err := decodeHeaders(scratch[:0], r[4])
-	if err != nil {
-		return e, fmt.Errorf("event %d: the headers are not a JSON object of strings: %w", id, err)
+	if headers, err = decodeHeaders(headers, r[4]); err != nil {
+		return "", e, fmt.Errorf("event %d: the headers are not a JSON object of strings: %w", id, err)
 	}
-	e = journal.Event{Topic: topic, ID: id, CreatedAt: time.Unix(0, createdAt), ForeignID: foreignID, Type: int(statusType), Headers: headers}
-	return e, nil
+	return topic, memstreamer.Event{ID: id, ForeignID: foreignID, Type: int(statusType), Headers: headers, CreatedAt: time.Unix(0, createdAt)}, nil
 }
 
-func (s *Streamer) loadCursors(ctx context.Context, conn *sql.Conn) (cursors []journal.Saved, err error) {
+func (s *Streamer) loadConsumers(ctx context.Context, conn *sql.Conn) (consumers []memstreamer.Consumer, err error) {
 	rows, err := conn.QueryContext(ctx, s.queries.cursors)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var c journal.Saved
-		if err := rows.Scan(&c.Topic, &c.Name, &c.After, &c.AckedID); err != nil {
+		var c memstreamer.Consumer
+		if err := rows.Scan(&c.Life, &c.Topic, &c.Name, &c.After, &c.AckedID); err != nil {
 			return nil, err
 		}
-		cursors = append(cursors, c)
+		consumers = append(consumers, c)
 	}
-	return cursors, rows.Err()
+	return consumers, rows.Err()
 }

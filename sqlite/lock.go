@@ -38,7 +38,8 @@ func newFileLock(ctx context.Context, conn *sql.Conn, prefix string, pool int) (
 	return fileLock{flock.New(path.String + "-" + strings.ToLower(prefix) + ".lock")}, nil
 }
 
-func (l fileLock) lock() error {
+// acquire takes the lock, which may be held already.
+func (l fileLock) acquire() error {
 	if l.file == nil {
 		return nil
 	}
@@ -49,7 +50,7 @@ func (l fileLock) lock() error {
 	return err
 }
 
-func (l fileLock) unlock() error {
+func (l fileLock) release() error {
 	if l.file == nil {
 		return nil
 	}

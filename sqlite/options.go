@@ -28,13 +28,14 @@ func WithPrefix(prefix string) Option {
 	return func(o *options) { o.prefix = prefix }
 }
 
-// WithRetention drops events older than d that no name has un-acked, and names
-// without a receiver for longer than d, as [memstreamer.WithRetention] does. A
-// restart counts as use of every name. Rows are deleted a little after the events
-// and names are dropped, by later calls of Send, Ack and NewReceiver. The
-// default is to keep everything, as with d ≤ 0.
+// WithRetention drops events older than d that no consumer has un-acked, and
+// consumers without a receiver for longer than d, as [memstreamer.WithRetention] does.
+// A restart counts as use of every consumer. Rows are deleted a little after memory
+// has dropped what is in them, by later calls of Send, Ack, NewReceiver and Forget: a
+// streamer that is not used keeps what it has. The default, 0, is to keep everything;
+// New fails if d is negative.
 func WithRetention(d time.Duration) Option {
-	return func(o *options) { o.retention = max(d, 0) }
+	return func(o *options) { o.retention = d }
 }
 
 // WithClock has events stamped with c's time. The default is time.Now.
@@ -54,6 +55,10 @@ func WithLogger(l *slog.Logger) Option {
 	return func(o *options) { o.logger = l }
 }
 
+type wallClock struct{}
+
+func (wallClock) Now() time.Time { return time.Now() }
+
 var prefixes = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func resolve(opts []Option) (options, error) {
@@ -72,6 +77,8 @@ func resolve(opts []Option) (options, error) {
 	switch {
 	case !prefixes.MatchString(o.prefix):
 		return o, fmt.Errorf("WithPrefix: %q is not a prefix of letters, digits and underscores", o.prefix)
+	case o.retention < 0:
+		return o, fmt.Errorf("WithRetention: %v is negative; 0 keeps everything", o.retention)
 	case o.clock == nil:
 		return o, errors.New("WithClock: the clock is nil")
 	case o.ackTimeout <= 0:

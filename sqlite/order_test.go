@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/journal"
 )
 
 // together has calls written in one transaction, in that order.
@@ -32,15 +31,14 @@ func TestOrder(t *testing.T) {
 			return []call{
 				ack,
 				// A NewReceiver that found the name new, and comes late.
-				func() error { return s.commit(t.Context(), &op{kind: opName, name: name{"orders", "name"}}) },
+				func() error { return s.commit(t.Context(), &op{kind: opReceiver, topic: "orders", name: "name"}) },
 			}
 		},
 		"ack, and an Ack that comes late": func(t *testing.T, s *Streamer, r memstreamer.EventReceiver, ack call) []call {
-			c := r.(*receiver).cursor
 			return []call{
 				ack,
 				func() error {
-					return s.commit(t.Context(), &op{kind: opAck, name: name{"orders", "name"}, cursor: c, id: 2, ack: func() error { return nil }})
+					return s.commit(t.Context(), &op{kind: opAck, topic: "orders", name: "name", life: r.(*receiver).life, id: 2})
 				},
 			}
 		},
@@ -66,7 +64,20 @@ func TestOrder(t *testing.T) {
 					_, err := s.NewReceiver(t.Context(), "orders", "name")
 					return err
 				},
-				func() error { return s.commit(t.Context(), &op{kind: opName, name: name{"orders", "name"}}) },
+				func() error { return s.commit(t.Context(), &op{kind: opForget, topic: "orders", name: "name"}) },
+			}
+		},
+		"make anew, and an Ack of the life before that comes late": func(t *testing.T, s *Streamer, r memstreamer.EventReceiver, ack call) []call {
+			return []call{
+				func() error {
+					_ = r.Close()
+					_ = s.memory.Forget(t.Context(), "orders", "name")
+					_, err := s.NewReceiver(t.Context(), "orders", "name")
+					return err
+				},
+				func() error {
+					return s.commit(t.Context(), &op{kind: opAck, topic: "orders", name: "name", life: r.(*receiver).life, id: 3})
+				},
 			}
 		},
 		"ack, and forget another": func(t *testing.T, s *Streamer, r memstreamer.EventReceiver, ack call) []call {
@@ -94,37 +105,38 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestNamesAreFreed has many names come and go.
-func TestNamesAreFreed(t *testing.T) {
+// TestForgottenRowsAreDeleted has many consumers come and go.
+func TestForgottenRowsAreDeleted(t *testing.T) {
 	s := open(t, tempDB(t))
 	for i := range 100 {
 		name := fmt.Sprint(i)
 		require.NoError(t, newReceiver(t, s, "orders", name).Close())
 		require.NoError(t, s.Forget(t.Context(), "orders", name))
+		require.Zero(t, rows(t, s, "cursors"))
 	}
-	assert.Empty(t, s.names)
-	assert.Empty(t, reopen(t, s).names)
 }
 
-// TestExpiredNamesAreFreed has names be forgotten for their age.
-func TestExpiredNamesAreFreed(t *testing.T) {
+// TestExpiredRowsAreDeleted has consumers be forgotten for their age: those that were
+// made, and those that were loaded.
+func TestExpiredRowsAreDeleted(t *testing.T) {
 	c := new(clock)
-	s := open(t, tempDB(t), WithClock(c), WithRetention(time.Minute))
-	for i := range 10 {
-		require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
+	opts := []Option{WithClock(c), WithRetention(time.Minute)}
+	s := open(t, tempDB(t), opts...)
+	for _, reopened := range []bool{false, true} {
+		for i := range 10 {
+			require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
+		}
+		if reopened {
+			s = reopen(t, s, opts...)
+		}
+		require.Equal(t, 10, rows(t, s, "cursors"))
+		c.add(time.Minute + 1)
+		sendAs(t, s, "parcels", "x")
+		require.Zero(t, rows(t, s, "cursors"))
 	}
-	require.Len(t, s.names, 10)
-	c.add(time.Hour)
-	for range 2 { // memory forgets them after the first was written
-		sendAs(t, s, "orders", "x")
-		c.add(time.Minute)
-	}
-	assert.Empty(t, s.names)
-	assert.Empty(t, reopen(t, s).names)
 }
 
-// TestClockIsCalledWithoutLock has a NewReceiver fail once memory has the name,
-// which it then forgets, with a clock that takes the streamer's lock.
+// TestClockIsCalledWithoutLock has a clock that takes the streamer's lock.
 func TestClockIsCalledWithoutLock(t *testing.T) {
 	s := new(Streamer) // until there is one
 	s = open(t, tempDB(t), WithRetention(time.Minute), WithClock(clockFunc(func() time.Time {
@@ -133,10 +145,11 @@ func TestClockIsCalledWithoutLock(t *testing.T) {
 		}
 		return time.Now()
 	})))
-	s.close() // as Close does first
-	_, err := s.NewReceiver(t.Context(), "orders", "name")
-	require.ErrorIs(t, err, memstreamer.ErrClosed)
-	assert.Empty(t, s.Stats().Receivers)
+	sendAs(t, s, "orders", "a", "b")
+	r := newReceiver(t, s, "orders", "name")
+	take(t, r, "a", "b")
+	require.NoError(t, r.Close())
+	require.NoError(t, s.Forget(t.Context(), "orders", "name"))
 }
 
 // TestAckAfterCloseLeavesSends has a Send wait that Close has come before: the Ack
@@ -146,7 +159,7 @@ func TestAckAfterCloseLeavesSends(t *testing.T) {
 	sendAs(t, s, "orders", "a")
 	_, ack := recv(t, newReceiver(t, s, "orders", "name"))
 	require.NoError(t, s.Close())
-	s.queue = append(s.queue, &op{kind: opSend, event: journal.Event{Topic: "orders"}, done: make(chan struct{})})
+	s.queue = append(s.queue, &op{kind: opSend, topic: "orders", done: make(chan struct{})})
 	require.NoError(t, ack())
 	assert.Equal(t, 1, s.waiting())
 	holds(t, reopen(t, s), "a")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/journal"
 )
 
 type sender struct {
@@ -23,7 +22,7 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 		return err
 	}
 	if s.closed.Load() {
-		return memstreamer.ErrClosed
+		return fmt.Errorf("%w: the sender of topic %q", memstreamer.ErrClosed, s.topic)
 	}
 	// With its monotonic reading, by which memory counts ages: a wall clock that is
 	// set back must not make an event old.
@@ -31,7 +30,7 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	if !time.Unix(0, createdAt.UnixNano()).Equal(createdAt) {
 		return fmt.Errorf("memstreamer/sqlite: Send: the clock's time, %v, is not between the years 1678 and 2262", createdAt)
 	}
-	stored, list, err := encodeHeaders(headers)
+	stored, err := encodeHeaders(headers)
 	if err != nil {
 		return fmt.Errorf("memstreamer/sqlite: Send: %w", err)
 	}
@@ -39,8 +38,8 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	if topic == "" {
 		topic = s.topic
 	}
-	return s.streamer.commitUntilClosed(ctx, &op{kind: opSend, headers: stored, event: journal.Event{
-		Topic: topic, CreatedAt: createdAt, ForeignID: foreignID, Type: statusType, Headers: list,
+	return s.streamer.commitUntilClosed(ctx, &op{kind: opSend, topic: topic, headers: stored, event: memstreamer.Event{
+		ForeignID: foreignID, Type: statusType, Headers: headers, CreatedAt: createdAt,
 	}})
 }
 

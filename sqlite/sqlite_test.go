@@ -105,6 +105,13 @@ func kept(s *Streamer) (stats memstreamer.Stats) {
 	return stats
 }
 
+// rows returns how many rows a table has.
+func rows(t testing.TB, s *Streamer, table string) (n int) {
+	t.Helper()
+	require.NoError(t, s.db.QueryRow("SELECT count(*) FROM memstreamer_"+table).Scan(&n))
+	return n
+}
+
 // sendOne sends an event, as "order-1001", to the topic "orders".
 func sendOne(ctx context.Context, s *Streamer) error {
 	snd, err := s.NewSender(ctx, "orders")
@@ -113,6 +120,15 @@ func sendOne(ctx context.Context, s *Streamer) error {
 	}
 	defer snd.Close()
 	return snd.Send(ctx, "order-1001", 1, map[memstreamer.Header]string{memstreamer.HeaderRunID: "1"})
+}
+
+// openOne opens a receiver of "orders", as "name", and closes it.
+func openOne(s *Streamer) error {
+	r, err := s.NewReceiver(context.Background(), "orders", "name")
+	if err != nil {
+		return err
+	}
+	return r.Close()
 }
 
 func sendAs(t testing.TB, s *Streamer, topic string, foreignIDs ...string) {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/memstreamer/memstreamer"
 )
 
 // SQLite's own waits for another connection's transaction grow to 100 ms, and no
@@ -16,6 +18,56 @@ const (
 	minWait = 50 * time.Microsecond
 	maxWait = time.Millisecond
 )
+
+// transaction is what is written together.
+type transaction struct {
+	conn *sql.Conn
+	ops  []*op
+	err  error // their outcome
+
+	nextID    int64
+	made      map[consumer]memstreamer.Consumer
+	positions map[int64]int64 // of cursors that were written, by life; -1 if deleted
+	deletes   bool            // the rows of what memory has dropped
+}
+
+type consumer struct{ topic, name string }
+
+func newTransaction() *transaction {
+	return &transaction{
+		err:       errPanicked,
+		made:      make(map[consumer]memstreamer.Consumer),
+		positions: make(map[int64]int64),
+	}
+}
+
+// alone reports whether what tx writes has failed beside others.
+func (tx *transaction) alone() bool { return len(tx.ops) > 0 && tx.ops[0].alone }
+
+// events calls yield with the events that tx has written, and their topics.
+func (tx *transaction) events(yield func(string, *memstreamer.Event) bool) {
+	for _, o := range tx.ops {
+		if o.kind == opSend && !yield(o.topic, &o.event) {
+			return
+		}
+	}
+}
+
+func (tx *transaction) exec(query string, args ...any) (sql.Result, error) {
+	return tx.conn.ExecContext(context.Background(), query, args...)
+}
+
+// execRows executes a statement on VALUES, for n rows at once: compiling one takes
+// most of the time.
+func (tx *transaction) execRows(query string, n int, args []any) error {
+	if n == 0 {
+		return nil
+	}
+	head, tail, _ := strings.Cut(query, " VALUES ")
+	row, tail, _ := strings.Cut(tail, ")")
+	_, err := tx.exec(head+" VALUES "+strings.Repeat(row+"), ", n-1)+row+")"+tail, args...)
+	return err
+}
 
 // withConn calls f with a connection of the pool. One on which f panics is closed.
 func (s *Streamer) withConn(ctx context.Context, f func(*sql.Conn) error) error {
@@ -33,16 +85,15 @@ func (s *Streamer) withConn(ctx context.Context, f func(*sql.Conn) error) error 
 	return f(conn)
 }
 
-// begin begins a transaction on conn, and waits for those of other connections
-// until ctx is done. No statement gets a ctx: drivers interrupt one whose context
-// ends, wherever it is.
+// begin begins a transaction on conn, and waits for those of other connections, of
+// this process or another, until ctx is done. No statement gets a ctx: drivers
+// interrupt one whose context ends, wherever it is.
 func (s *Streamer) begin(ctx context.Context, conn *sql.Conn) (err error) {
-	if s.db.Stats().MaxOpenConnections != 1 {
-		// Others in this process write, too.
-		var timeout int
-		if err := conn.QueryRowContext(context.Background(), `PRAGMA busy_timeout`).Scan(&timeout); err != nil {
-			return err
-		}
+	var timeout int
+	if err := conn.QueryRowContext(context.Background(), `PRAGMA busy_timeout`).Scan(&timeout); err != nil {
+		return err
+	}
+	if timeout > 0 {
 		if err := execute(conn, `PRAGMA busy_timeout = 0`); err != nil {
 			return err
 		}
@@ -57,8 +108,8 @@ func (s *Streamer) begin(ctx context.Context, conn *sql.Conn) (err error) {
 	return retry(ctx, func() error { return execute(conn, `BEGIN IMMEDIATE`) })
 }
 
-// end commits the transaction on conn.
-func (s *Streamer) end(conn *sql.Conn) error {
+// commitOn commits the transaction on conn.
+func (s *Streamer) commitOn(conn *sql.Conn) error {
 	err := execute(conn, `COMMIT`)
 	if err == nil || !busy(err) {
 		return err

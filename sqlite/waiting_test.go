@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,25 +60,62 @@ func TestAge(t *testing.T) {
 	take(t, r, "order-1001")
 }
 
-// TestLocked has another connection hold the database's lock.
+// TestLocked has another connection hold the database's lock, of this pool or another,
+// for longer than any call waits. SQLite's own timeout would have them wait with it.
 func TestLocked(t *testing.T) {
-	db := openFile(t, tempFile(t), 8)
-	s := open(t, db)
-	release := hold(t, db)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	require.ErrorIs(t, sendOne(ctx, s), context.DeadlineExceeded)
-	assert.Less(t, time.Since(began), 4*time.Second, "it waited for SQLite's own time")
-	sent := start(t, s, func() error { return sendOne(t.Context(), s) })
-	release()
-	require.NoError(t, <-sent[0])
-	holds(t, s, "order-1001")
+	const minute = 60_000
+	for _, pool := range []int{1, 8} {
+		t.Run(fmt.Sprint("pool of ", pool), func(t *testing.T) {
+			file := tempFile(t)
+			db, err := openDB(strings.Replace(dsn(file), "busy_timeout(5000)", fmt.Sprintf("busy_timeout(%d)", 10*minute), 1), pool)
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, db.Close()) })
+			s := open(t, db, WithAckTimeout(20*time.Millisecond))
+			sendAs(t, s, "orders", "a")
+			r := newReceiver(t, s, "orders", "name")
+			_, ack := recv(t, r)
+			other := openFile(t, file, 1)
+			if pool > 1 {
+				other = db
+			}
+			release := hold(t, other)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			within(t, func() {
+				assert.ErrorIs(t, sendOne(ctx, s), context.DeadlineExceeded)
+				assert.ErrorIs(t, ack(), context.DeadlineExceeded)
+			})
+			sent := start(t, s, func() error { return sendOne(t.Context(), s) })
+			release()
+			require.NoError(t, <-sent[0])
+			take(t, r, "a", "order-1001")
+			for range 8 {
+				var timeout int
+				require.NoError(t, db.QueryRow(`PRAGMA busy_timeout`).Scan(&timeout))
+				assert.Equal(t, 10*minute, timeout, "the engine's setting")
+			}
 
-	for range 8 {
-		var timeout int
-		require.NoError(t, db.QueryRow(`PRAGMA busy_timeout`).Scan(&timeout))
-		assert.Equal(t, 5000, timeout, "the engine's setting")
+			release = hold(t, other)
+			sent = start(t, s, func() error { return sendOne(t.Context(), s) })
+			within(t, func() { assert.NoError(t, s.Close()) })
+			require.ErrorIs(t, <-sent[0], memstreamer.ErrClosed)
+			release()
+		})
+	}
+}
+
+// within fails if calls take longer than anything here does.
+func within(t *testing.T, calls func()) {
+	t.Helper()
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		calls()
+	}()
+	select {
+	case <-returned:
+	case <-time.After(time.Minute):
+		t.Fatal("they wait for another connection")
 	}
 }
 
@@ -151,6 +190,7 @@ func TestNewRefuses(t *testing.T) {
 		"the clock is nil":        WithClock(nil),
 		"the logger is nil":       WithLogger(nil),
 		"-1s is not positive":     WithAckTimeout(-time.Second),
+		"-1ns is negative":        WithRetention(-1),
 		"reserved":                WithPrefix("sqlite"),
 		`"" is not a prefix`:      WithPrefix(""),
 		`"a b" is not a prefix`:   WithPrefix("a b"),
@@ -165,17 +205,21 @@ func TestNewRefuses(t *testing.T) {
 
 	s := open(t, db)
 	sendAs(t, s, "orders", "a")
+	require.ErrorContains(t, s.Forget(t.Context(), "", "name"), "topic is empty")
+	require.ErrorContains(t, s.Forget(t.Context(), "orders", ""), "name is empty")
 	require.NoError(t, s.Close())
+	_, err = New(t.Context(), readOnly)
+	require.ErrorContains(t, err, "readonly", "its tables are there")
 	for _, table := range []struct{ change, want string }{
 		{`UPDATE memstreamer_events SET headers = '{"a":1}'`, "event 1: the headers are not a JSON object of strings"},
-		{`UPDATE memstreamer_events SET headers = NULL; UPDATE memstreamer_schema SET version = 2`, "are of version 2, and this release knows version 1"},
+		{`UPDATE memstreamer_events SET headers = NULL; UPDATE memstreamer_schema SET version = 3`, "are of version 3, and this release knows version 2"},
 	} {
 		_, err = db.Exec(table.change)
 		require.NoError(t, err)
 		_, err = New(t.Context(), db)
 		require.ErrorContains(t, err, table.want)
 	}
-	_, err = db.Exec(`UPDATE memstreamer_schema SET version = 1`)
+	_, err = db.Exec(`UPDATE memstreamer_schema SET version = 2`)
 	require.NoError(t, err)
 	open(t, db)
 
@@ -186,6 +230,60 @@ func TestNewRefuses(t *testing.T) {
 	defer bad.Close()
 	_, err = New(t.Context(), bad)
 	require.ErrorContains(t, err, "not a database")
+}
+
+// TestZero calls the methods of a Streamer that New has not made.
+func TestZero(t *testing.T) {
+	for _, s := range []*Streamer{nil, {}} {
+		for _, call := range []func(){
+			func() { _, _ = s.NewSender(t.Context(), "orders") },
+			func() { _, _ = s.NewReceiver(t.Context(), "orders", "name") },
+			func() { _ = s.Forget(t.Context(), "orders", "name") },
+			func() { s.Stats() },
+			func() { _ = s.Close() },
+		} {
+			require.PanicsWithValue(t, "memstreamer/sqlite: a nil or zero Streamer is not usable: make one with New", call)
+		}
+	}
+}
+
+// TestErrClosed reads which of them was closed.
+func TestErrClosed(t *testing.T) {
+	s := open(t, tempDB(t))
+	snd, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "name")
+	require.NoError(t, snd.Close())
+	require.NoError(t, r.Close())
+	is := func(text string, err error) {
+		t.Helper()
+		require.ErrorIs(t, err, memstreamer.ErrClosed)
+		require.EqualError(t, err, "memstreamer: closed: "+text)
+	}
+	is(`the sender of topic "orders"`, snd.Send(t.Context(), "a", 1, nil))
+	_, _, err := r.Recv(t.Context())
+	is(`the receiver of topic "orders" and name "name"`, err)
+	snd = newSender(t, s, "orders")
+	require.NoError(t, s.Close())
+	is("the streamer", snd.Send(t.Context(), "a", 1, nil))
+	_, _, err = r.Recv(t.Context())
+	is("the streamer", err)
+	_, err = s.NewSender(t.Context(), "orders")
+	is("the streamer", err)
+	for _, opts := range [][]memstreamer.ReceiverOption{nil, {memstreamer.Ephemeral()}} {
+		_, err = s.NewReceiver(t.Context(), "orders", "name", opts...)
+		is("the streamer", err)
+	}
+	is("the streamer", s.Forget(t.Context(), "orders", "name"))
+}
+
+// TestClosedMeanwhile has calls come to the turn that Close has come before, when the
+// next streamer has the database.
+func TestClosedMeanwhile(t *testing.T) {
+	s := open(t, tempDB(t))
+	reopen(t, s)
+	for _, kind := range []kind{opSend, opReceiver, opForget} {
+		require.EqualError(t, s.commit(t.Context(), &op{kind: kind, topic: "orders", name: "name"}), "memstreamer: closed: the streamer")
+	}
+	require.Zero(t, s.waiting())
 }
 
 func TestClockOutOfRange(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,26 +26,27 @@ var contract = []streamertest.Option{streamertest.InMemory(), streamertest.WithD
 
 // Run tests a driver: dsn returns the name of a database for its file.
 func Run(t *testing.T, driver string, dsn func(file string) string) {
-	open := func(t *testing.T, file string, pool int) *sqlite.Streamer {
+	openDB := func(t *testing.T, dsn string, pool int) (db *sql.DB) {
 		t.Helper()
-		var db *sql.DB
 		var err error
 		var opened sync.WaitGroup
 		opened.Go(func() {
 			// The suite knows its streamer's goroutines by a label, which the
 			// database's own must not have.
 			pprof.SetGoroutineLabels(context.Background())
-			db, err = sql.Open(driver, dsn(file))
+			db, err = sql.Open(driver, dsn)
 		})
 		opened.Wait()
 		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, db.Close()) })
 		db.SetMaxOpenConns(pool)
-		s, err := sqlite.New(t.Context(), db)
+		return db
+	}
+	open := func(t *testing.T, file string, pool int) *sqlite.Streamer {
+		t.Helper()
+		s, err := sqlite.New(t.Context(), openDB(t, dsn(file), pool))
 		require.NoError(t, err)
-		t.Cleanup(func() {
-			assert.NoError(t, s.Close())
-			assert.NoError(t, db.Close())
-		})
+		t.Cleanup(func() { assert.NoError(t, s.Close()) })
 		return s
 	}
 	for _, pool := range []int{1, 8} {
@@ -63,6 +65,41 @@ func Run(t *testing.T, driver string, dsn func(file string) string) {
 		file := filepath.Join(t.TempDir(), "test.db")
 		restart(t, func() *sqlite.Streamer { return open(t, file, 1) })
 	})
+	t.Run("another writer", func(t *testing.T) {
+		// SQLite's own timeout would have it wait for 5 minutes.
+		name := strings.Replace(dsn(filepath.Join(t.TempDir(), "test.db")), "5000", "300000", 1)
+		require.Contains(t, name, "300000")
+		waits(t, openDB(t, name, 1), openDB(t, name, 1))
+	})
+}
+
+// waits has the context of a Send end while another connection writes.
+func waits(t *testing.T, db, other *sql.DB) {
+	s, err := sqlite.New(t.Context(), db)
+	require.NoError(t, err)
+	snd, err := s.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	tx, err := other.Begin()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	sent := make(chan error, 1)
+	go func() { sent <- snd.Send(ctx, "a", 1, nil) }()
+	select {
+	case err := <-sent:
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	case <-time.After(time.Minute):
+		t.Error("Send waits for the other connection")
+	}
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, snd.Send(t.Context(), "b", 1, nil))
+	var events int
+	require.NoError(t, other.QueryRow(`SELECT count(*) FROM memstreamer_events`).Scan(&events))
+	assert.Equal(t, 1, events)
+	var timeout int
+	require.NoError(t, db.QueryRow(`PRAGMA busy_timeout`).Scan(&timeout))
+	assert.Equal(t, 300_000, timeout, "the engine's setting")
+	require.NoError(t, s.Close())
 }
 
 // restart sends what is hard to store, and receives it from the next streamer.

@@ -1,0 +1,176 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/memstreamer/memstreamer"
+)
+
+// op is what one call wants to have written.
+type op struct {
+	kind  kind
+	topic string
+	name  string // of all but a Send
+
+	event   memstreamer.Event // of a Send; it gets its ID as it is written
+	headers any               // of event, as the database keeps them
+
+	life, id int64 // acked
+	moves    bool  // the position of its consumer
+
+	options  memstreamer.ReceiverOptions
+	consumer memstreamer.Consumer      // that was written, and is to be opened
+	receiver memstreamer.EventReceiver // of consumer, once it is committed
+
+	alone bool          // it failed beside others, and gets a transaction of its own
+	done  chan struct{} // closed when err is the outcome
+	err   error
+}
+
+type kind int
+
+const (
+	opSend kind = iota
+	opAck
+	opReceiver // makes a consumer
+	opForget
+)
+
+func (o *op) told() bool {
+	select {
+	case <-o.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// execute writes what ops want to have written, on what memory has now, which is what
+// was committed before.
+func (s *Streamer) execute(tx *transaction, ops []*op) (err error) {
+	var events []any
+	var n int
+	for _, o := range ops {
+		switch o.kind {
+		case opSend:
+			e := &o.event
+			e.ID = tx.nextID
+			tx.nextID++
+			n++
+			events = append(events, e.ID, text(o.topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano())
+		case opAck:
+			err = s.moveCursor(tx, o)
+		case opReceiver:
+			err = s.makeCursor(tx, o)
+		case opForget:
+			err = s.forgetCursor(tx, o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return tx.execRows(s.queries.insert, n, events)
+}
+
+func (s *Streamer) moveCursor(tx *transaction, o *op) error {
+	if o.moves = !s.acked(o); !o.moves {
+		return nil
+	}
+	tx.positions[o.life] = o.id
+	_, err := tx.exec(s.queries.ack, o.life, o.id)
+	return err
+}
+
+// acked reports whether an ack has nothing to write: its event is acked, or the life of
+// its consumer is over.
+func (s *Streamer) acked(o *op) bool {
+	c, _ := s.journal.Consumer(o.topic, o.name, memstreamer.ReceiverOptions{})
+	return c.Life != o.life || c.After >= o.id
+}
+
+// makeCursor writes a consumer that is new.
+func (s *Streamer) makeCursor(tx *transaction, o *op) error {
+	c, ok := s.consumer(tx, o)
+	if !ok {
+		result, err := tx.exec(s.queries.make, text(o.topic), text(o.name), c.After)
+		if err != nil {
+			return err
+		}
+		if c.Life, err = result.LastInsertId(); err != nil {
+			return err
+		}
+		tx.made[consumer{o.topic, o.name}] = c
+		tx.positions[c.Life] = c.After
+	}
+	o.consumer = tx.made[consumer{o.topic, o.name}] // none if it was made before tx
+	return nil
+}
+
+// consumer returns the consumer of o, if tx has made it or memory has it, and
+// otherwise where it is to start.
+func (s *Streamer) consumer(tx *transaction, o *op) (memstreamer.Consumer, bool) {
+	if c, ok := tx.made[consumer{o.topic, o.name}]; ok {
+		return c, true
+	}
+	return s.journal.Consumer(o.topic, o.name, o.options)
+}
+
+// forgetCursor deletes the cursor of a consumer that memory has forgotten, unless it
+// was made again meanwhile.
+func (s *Streamer) forgetCursor(tx *transaction, o *op) error {
+	if _, ok := s.consumer(tx, o); ok {
+		return nil
+	}
+	var life int64
+	err := tx.conn.QueryRowContext(context.Background(), s.queries.life, text(o.topic), text(o.name)).Scan(&life)
+	if err != nil || life == 0 {
+		return err
+	}
+	return s.deleteCursor(tx, life)
+}
+
+func (s *Streamer) deleteCursor(tx *transaction, life int64) error {
+	tx.positions[life] = -1
+	_, err := tx.exec(s.queries.deleteCursor, life)
+	return err
+}
+
+// deleteDropped deletes the rows of what memory has dropped, or a part of them. What a
+// crash leaves is loaded and dropped again.
+func (s *Streamer) deleteDropped(tx *transaction) error {
+	d := &s.leader.dropped
+	if len(d.events)+len(d.consumers) == 0 {
+		d.events, d.consumers = s.journal.Sweep(max(sweepLimit, 2*len(tx.ops)))
+	}
+	tx.deletes = true
+	ids := make([]any, len(d.events))
+	for i, id := range d.events {
+		ids[i] = id
+	}
+	if err := tx.execRows(s.queries.deleteEvents, len(ids), ids); err != nil {
+		return err
+	}
+	for _, c := range d.consumers {
+		if err := s.deleteCursor(tx, c.Life); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply does in memory what tx has written. It cannot fail, and reads no clock.
+func (s *Streamer) apply(tx *transaction) {
+	s.leader.lastID = tx.nextID - 1
+	if tx.deletes {
+		s.leader.dropped = dropped{}
+	}
+	s.journal.Append(tx.events)
+	for _, o := range tx.ops {
+		switch {
+		case o.moves:
+			s.journal.Ack(o.topic, o.name, o.id)
+		case o.consumer.Life > 0:
+			o.receiver, _ = s.journal.Open(o.consumer) // no other life of it is open
+		}
+	}
+}
