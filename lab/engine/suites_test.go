@@ -22,6 +22,8 @@ var streamers = map[string]func(t *testing.T) memstreamer.EventStreamer{
 	"memory with retention": func(*testing.T) memstreamer.EventStreamer {
 		return memstreamer.New(memstreamer.WithRetention(time.Hour))
 	},
+	"sqlite":    openSQLite,
+	"jetstream": openJetStream,
 }
 
 func TestEventStreamers(t *testing.T) {
