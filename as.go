@@ -36,8 +36,8 @@ import (
 // All views of one streamer share its log, and the contract of s holds for each. A
 // view is a pointer: it equals itself and no other, and can be a key of a map.
 //
-// An engine that has an options type of these two fields sets these two alone; package
-// luno gives luno/workflow the others.
+// Through As, an engine can set the two options of OPTIONS alone. Package luno sets
+// [StreamFromLast] and [Ephemeral] for the receivers of luno/workflow's Await.
 //
 // It panics when s is nil, when ES, its sender or its receiver is not an interface,
 // and when one of them asks for a method beyond the contract, with a message that

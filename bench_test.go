@@ -2,6 +2,7 @@ package memstreamer_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -202,6 +203,29 @@ func BenchmarkOpen(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkOpenMany opens 200,000 consumers of one topic, seven times over. The fastest
+// time of each call counts, as in BenchmarkSweep. max-ns is the worst of them.
+func BenchmarkOpenMany(b *testing.B) {
+	fastest := make([]time.Duration, bench.Scale(200_000))
+	for b.Loop() {
+		for round := range 7 {
+			s := memstreamer.New()
+			for i := range fastest {
+				name := strconv.Itoa(i)
+				start := time.Now()
+				_, err := s.NewReceiver(b.Context(), bench.Topic, name)
+				took := time.Since(start)
+				failOn(b, err)
+				if round == 0 || took < fastest[i] {
+					fastest[i] = took
+				}
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(slices.Max(fastest)), "max-ns")
 }
 
 func condPingPong(b *testing.B) {

@@ -3,7 +3,6 @@ package memstreamer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -21,17 +20,14 @@ type ConnectorEvent struct {
 // ConnectorConsumer reads a [Connector]'s events in the order in which they were
 // added, each at least once. Its methods are safe for concurrent use.
 type ConnectorConsumer interface {
-	// Recv returns the oldest event that its consumer name has not acked, and the
-	// Ack that commits it, parked until there is one. Its errors are those of
-	// [EventReceiver].
+	// Recv returns the oldest event that its consumer has not acked, and the Ack that
+	// commits it. It parks until there is one. Its errors are those of [EventReceiver].
 	Recv(ctx context.Context) (*ConnectorEvent, Ack, error)
 
 	// Close ends the consumer's use and wakes its parked calls of Recv with
 	// ErrClosed; its cursor stays. It may be called again, and always returns nil.
 	Close() error
 }
-
-func errConnectorClosed() error { return fmt.Errorf("%w: the connector", ErrClosed) }
 
 // Connector feeds an engine with events from outside. It is a log of one topic:
 // its consumers have cursors by name, and park, as receivers do. Make one with
@@ -84,9 +80,9 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 	}
 
 	now := streamer.lock()
-	if streamer.closed {
+	if err := streamer.closed; err != nil {
 		streamer.sweepAndUnlock(now)
-		return errConnectorClosed()
+		return err
 	}
 	for i, event := range events {
 		c.topic.append(streamer.nextID(), event.CreatedAt, now, payloads[i])
@@ -97,9 +93,9 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 	return nil
 }
 
-// Make returns a consumer that reads at the cursor of consumerName. A new name starts
-// at the oldest event: see [WithRetention] for which that is. It fails with ctx's error when ctx is
-// done, with [ErrClosed] after the connector was closed, and with an error that
+// Make returns a consumer that reads at the position of consumerName. A new consumer
+// starts at the oldest event within the retention period. It fails with ctx's error when
+// ctx is done, with [ErrClosed] after the connector was closed, and with an error that
 // says so when consumerName is empty.
 func (c *Connector) Make(ctx context.Context, consumerName string) (ConnectorConsumer, error) {
 	streamer := c.streamer()
@@ -111,10 +107,10 @@ func (c *Connector) Make(ctx context.Context, consumerName string) (ConnectorCon
 	}
 	now := streamer.lock()
 	defer streamer.sweepAndUnlock(now)
-	if streamer.closed {
-		return nil, errConnectorClosed()
+	if streamer.closed != nil {
+		return nil, streamer.closed
 	}
-	return connectorConsumer{c.topic.newReceiver(consumerName, ReceiverOptions{}, now)}, nil
+	return connectorConsumer{streamer.newReceiver(connectorTopic, consumerName, ReceiverOptions{}, now)}, nil
 }
 
 // Stats returns a snapshot as [StreamConstructor.Stats] does. A connector has one
@@ -123,7 +119,7 @@ func (c *Connector) Stats() Stats { return c.streamer().Stats() }
 
 // Close closes the connector and its consumers: parked calls of Recv wake with
 // [ErrClosed]. Acks still succeed. It may be called again, and always returns nil.
-func (c *Connector) Close() error { return c.streamer().Close() }
+func (c *Connector) Close() error { return c.streamer().close("the connector") }
 
 type connectorConsumer struct{ *receiver }
 

@@ -89,7 +89,7 @@ type EventSender interface {
 // at least once. Its methods are safe for concurrent use.
 type EventReceiver interface {
 	// Recv returns the oldest event of its topic that its consumer has not acked,
-	// and the Ack that commits it, parked until there is one. Until that Ack
+	// and the Ack that commits it. It parks until there is one. Until that Ack
 	// is called, Recv of every receiver of the consumer returns the same event.
 	//
 	// It fails with ctx's error when ctx is done, even with events waiting, and

@@ -12,15 +12,14 @@ type cursor struct {
 	key   cursorKey
 	life  int64 // see Consumer.Life; 0 without a Journal
 
-	next       int64         // position of the oldest event not acked
-	deliveries int64         // how often Recv has returned that event
-	acked      int64         // events acked
-	ackedID    int64         // of the newest of them
-	receivers  int           // open
-	parked     int           // calls of Recv that wait
-	closedAt   time.Duration // the latest close of a receiver, since all were closed
+	next       int64 // position of the oldest event not acked
+	deliveries int64 // how often Recv has returned that event
+	acked      int64 // events acked
+	ackedID    int64 // of the newest of them
+	receivers  int   // open
+	parked     int   // calls of Recv that wait
 	forgotten  bool
-	expiry     expiry // scheduled while no receiver is open
+	expiry     expiry // of the latest close of a receiver; scheduled while none is open
 }
 
 // cursorKey finds a cursor in its topic.
@@ -31,8 +30,8 @@ type cursorKey struct {
 
 func (c *cursor) open() {
 	if c.receivers == 0 {
-		c.closedAt = math.MinInt64
 		c.topic.streamer.retention.cancel(&c.expiry)
+		c.expiry.since = math.MinInt64
 	}
 	c.receivers++
 }
@@ -40,14 +39,14 @@ func (c *cursor) open() {
 func (c *cursor) close(now time.Duration) {
 	// A Close reads the clock before it locks: the last to lock may have the earlier
 	// time.
-	c.closedAt = max(c.closedAt, now)
+	c.expiry.since = max(c.expiry.since, now)
 	c.receivers--
 	switch {
 	case c.receivers > 0:
 	case c.key.ephemeral != nil:
 		c.forget()
 	default:
-		c.topic.streamer.retention.schedule(&c.expiry, c.closedAt)
+		c.topic.streamer.retention.schedule(&c.expiry, c.expiry.since)
 	}
 }
 

@@ -3,18 +3,20 @@ package memstreamer
 import (
 	"fmt"
 	"iter"
+	"slices"
 )
 
-// Journal is a door for those who write a durable streamer on a
-// [StreamConstructor]: a streamer whose events and positions are written elsewhere
-// first, to a file say, and then done here, so that its receivers park in memory.
-// Nobody else needs it. Its methods are safe for concurrent use. They also work on a
-// streamer that was closed: what was committed has happened. Methods are added to it
-// in later releases, and none is changed.
+// Journal keeps a [StreamConstructor] in step with a durable copy. It is for those who
+// write a durable streamer: each event, position and consumer is written first, to a
+// file say, and then applied here, so that receivers park in memory. Its methods are
+// safe for concurrent use. All but Resume work after Close, too: what was committed is
+// applied. Later releases add methods and change none. Make one with
+// [StreamConstructor.Journal].
 //
-// Whoever keeps the journal gives the events their IDs, and each consumer its life.
-// It must be alone in sending and acking: events sent by a sender of the streamer,
-// and acks from one of its receivers, are not in the journal.
+// The caller chooses the IDs of events and the lives of consumers. Send only by Append,
+// and ack only by Ack: what a sender of the streamer sends, and what the Ack of a
+// receiver commits, is not in the journal. The exception is an [Ephemeral] receiver:
+// open it by NewReceiver, and ack by its own Ack.
 type Journal struct{ streamer *StreamConstructor }
 
 // Consumer is a consumer as a journal keeps it.
@@ -81,13 +83,13 @@ func (j Journal) Append(events iter.Seq2[string, *Event]) {
 	}
 }
 
-// Ack moves the position of a consumer past the event of that ID, unless it is
-// there or the consumer is forgotten.
-func (j Journal) Ack(topic, name string, id int64) {
+// Ack moves the position of a consumer past the event of that ID. It changes nothing if
+// the position is past it already, or if that life of the consumer is over.
+func (j Journal) Ack(topic, name string, life, id int64) {
 	s := j.streamer
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.consumer(topic, name); c != nil {
+	if c := s.consumer(topic, name); c != nil && c.life == life {
 		if position := c.topic.log.after(id); position > c.next {
 			c.advance(position)
 		}
@@ -101,14 +103,14 @@ func (j Journal) Consumer(topic, name string, o ReceiverOptions) (Consumer, bool
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.topics.get(topic)
-	if t == nil {
-		return Consumer{Topic: topic, Name: name, After: s.lastID}, false
-	}
-	if c := t.cursor(name, now); c != nil {
+	if c := s.unexpired(topic, name, now); c != nil {
 		return c.consumer(), true
 	}
-	return Consumer{Topic: topic, Name: name, After: t.before(t.start(o, now))}, false
+	after := s.lastID
+	if t := s.topics.get(topic); t != nil {
+		after = t.before(t.start(o, now))
+	}
+	return Consumer{Topic: topic, Name: name, After: after}, false
 }
 
 // Resume opens a receiver of a consumer, and returns the consumer's life. It returns
@@ -117,13 +119,11 @@ func (j Journal) Resume(topic, name string) (EventReceiver, int64, error) {
 	s := j.streamer
 	now := s.lock()
 	defer s.sweepAndUnlock(now)
-	if s.closed {
-		return nil, 0, errStreamerClosed()
+	if s.closed != nil {
+		return nil, 0, s.closed
 	}
-	if t := s.topics.get(topic); t != nil {
-		if c := t.cursor(name, now); c != nil {
-			return t.open(c), c.life, nil
-		}
+	if c := s.unexpired(topic, name, now); c != nil {
+		return c.topic.open(c), c.life, nil
 	}
 	return nil, 0, nil
 }
@@ -149,9 +149,11 @@ func (j Journal) Open(c Consumer) (EventReceiver, error) {
 	return own.topic.open(own), nil
 }
 
-// Sweep drops what has expired, up to limit of it. It returns what was dropped since
-// the last Sweep, by any call, the oldest first: the IDs of events and the lives of
-// consumers, up to limit of each.
+// Sweep drops at most limit expired items. It returns the IDs of events and the
+// consumers that any call has dropped and no Sweep has returned, in the order in which
+// they were dropped, at most limit of each: as many as limit means there may be more. It
+// returns each once, so the caller keeps them until they are deleted. A consumer that
+// Open has made again, in the same life, is not among them.
 func (j Journal) Sweep(limit int) (events []int64, consumers []Consumer) {
 	s := j.streamer
 	for left := limit; left > 0; left -= sweepLimit {
@@ -164,7 +166,11 @@ func (j Journal) Sweep(limit int) (events []int64, consumers []Consumer) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dropped.events.shift(limit), s.dropped.consumers.shift(limit)
+	consumers = slices.DeleteFunc(s.dropped.consumers.shift(limit), func(c Consumer) bool {
+		own := s.consumer(c.Topic, c.Name)
+		return own != nil && own.life == c.Life
+	})
+	return s.dropped.events.shift(limit), consumers
 }
 
 // The callers of the functions below must hold mu.

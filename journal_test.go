@@ -288,7 +288,7 @@ func TestJournalAcks(t *testing.T) {
 	r, err := j.Open(consumer("orders", "step", 1, 0, 0))
 	require.NoError(t, err)
 	for _, step := range []struct{ ack, next, acked int64 }{{10, 20, 10}, {10, 20, 10}, {5, 20, 10}, {30, 0, 30}, {20, 0, 30}} {
-		j.Ack("orders", "step", step.ack)
+		j.Ack("orders", "step", 1, step.ack)
 		stats := s.Stats().Receivers[0]
 		require.Equal(t, step.acked, stats.AckedID)
 		if step.next > 0 {
@@ -300,8 +300,15 @@ func TestJournalAcks(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 3, s.Stats().Receivers[0].Acked)
-	j.Ack("orders", "unknown", 10)
-	j.Ack("unknown", "step", 10)
+	j.Ack("orders", "unknown", 1, 10)
+	j.Ack("unknown", "step", 1, 10)
+
+	// The ack of an earlier life.
+	require.NoError(t, r.Close())
+	_, err = j.Open(consumer("orders", "step", 2, 0, 0))
+	require.NoError(t, err)
+	j.Ack("orders", "step", 1, 20)
+	require.EqualValues(t, 3, s.Stats().Receivers[0].Lag)
 	require.NoError(t, s.CheckInvariants())
 }
 
@@ -333,4 +340,18 @@ func TestJournalSweeps(t *testing.T) {
 	require.Empty(t, consumers)
 	dropped, _ = j.Sweep(n)
 	require.Empty(t, dropped)
+	dropped, _ = j.Sweep(-1)
+	require.Empty(t, dropped)
+
+	// A consumer that is opened again, in the life in which it expired.
+	again := consumer("orders", "again", 2, 0, 0)
+	r, err = j.Open(again)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	clock.Step(time.Hour + 1)
+	require.Empty(t, s.Stats().Receivers)
+	_, err = j.Open(again)
+	require.NoError(t, err)
+	_, consumers = j.Sweep(n)
+	require.Empty(t, consumers)
 }

@@ -9,11 +9,9 @@ import (
 	"time"
 )
 
-// ErrClosed is returned, wrapped in an error that says what was closed, by calls on a
-// closed sender, receiver or streamer: check for it with errors.Is.
+// ErrClosed is returned by calls on a closed sender, receiver, streamer, connector or
+// consumer, wrapped in an error that says which: check for it with errors.Is.
 var ErrClosed = errors.New("memstreamer: closed")
-
-func errStreamerClosed() error { return fmt.Errorf("%w: the streamer", ErrClosed) }
 
 // StreamConstructor is an [EventStreamer] in memory. Make one with [New]: the
 // methods of the zero StreamConstructor panic. Its methods, and those of its
@@ -24,11 +22,11 @@ type StreamConstructor struct {
 	epoch time.Time // ages count from here
 
 	// mu guards the fields below, the closed flags of senders and receivers, and every
-	// topic, cursor, log and retention, whose methods' callers must hold it; only what
-	// never changes after it was made may be read without it. It is the only lock; no
-	// user code runs under it.
+	// topic, cursor, log and retention. Callers of their methods must hold mu. Fields
+	// that never change may be read without it. It is the only lock; no user code runs
+	// under it.
 	mu        sync.Mutex
-	closed    bool
+	closed    error // what Close left, nil while open
 	lastID    int64
 	topics    registry[string, *topic]
 	cursors   int // of all topics
@@ -97,8 +95,8 @@ func (s *StreamConstructor) NewSender(ctx context.Context, topic string) (EventS
 	}
 	now := s.lock()
 	defer s.sweepAndUnlock(now)
-	if s.closed {
-		return nil, errStreamerClosed()
+	if s.closed != nil {
+		return nil, s.closed
 	}
 	return s.topic(topic).newSender(), nil
 }
@@ -118,10 +116,10 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 	now := s.now()
 	s.mu.Lock()
 	defer s.sweepAndUnlock(now)
-	if s.closed {
-		return nil, errStreamerClosed()
+	if s.closed != nil {
+		return nil, s.closed
 	}
-	return s.topic(topic).newReceiver(name, o, now), nil
+	return s.newReceiver(topic, name, o, now), nil
 }
 
 func checkConsumer(topic, name string) error {
@@ -134,11 +132,10 @@ func checkConsumer(topic, name string) error {
 	return nil
 }
 
-// Forget forgets the position of a consumer at once, as if it had expired. With
-// [WithRetention], events past the period that only it held may then be dropped;
-// without, it is the only way to be rid of a consumer, and no event is dropped.
-// Later acks of its events change nothing. Forgetting a consumer that is not
-// remembered is no error. Ephemeral receivers are not concerned.
+// Forget forgets a consumer at once, as if it had expired. With [WithRetention], events
+// past the period that only it held may then be dropped. Without, this is the only way
+// to remove a consumer, and it drops no event. Later acks of its events change nothing.
+// It is no error if there is no such consumer. It does not affect ephemeral receivers.
 //
 // It fails with ctx's error when ctx is done, with [ErrClosed] after the streamer
 // was closed, and with an error that says so when topic or name is empty or a
@@ -152,8 +149,8 @@ func (s *StreamConstructor) Forget(ctx context.Context, topic, name string) erro
 	}
 	now := s.lock()
 	defer s.sweepAndUnlock(now)
-	if s.closed {
-		return errStreamerClosed()
+	if s.closed != nil {
+		return s.closed
 	}
 	if c := s.consumer(topic, name); c != nil {
 		if c.receivers > 0 {
@@ -167,10 +164,12 @@ func (s *StreamConstructor) Forget(ctx context.Context, topic, name string) erro
 // Close closes the streamer and with it all its senders and receivers: parked
 // calls of Recv wake with [ErrClosed]. Acks still succeed. It may be called
 // again, and always returns nil.
-func (s *StreamConstructor) Close() error {
+func (s *StreamConstructor) Close() error { return s.close("the streamer") }
+
+func (s *StreamConstructor) close(what string) error {
 	now := s.lock()
 	defer s.sweepAndUnlock(now)
-	s.closed = true
+	s.closed = fmt.Errorf("%w: %s", ErrClosed, what)
 	for t := range s.topics.all() {
 		t.changed.Broadcast()
 	}
@@ -193,6 +192,29 @@ func (s *StreamConstructor) topic(name string) *topic {
 		s.topics.put(t.name, t)
 	}
 	return t
+}
+
+func (s *StreamConstructor) newReceiver(topic, name string, o ReceiverOptions, now time.Duration) *receiver {
+	var c *cursor
+	if !o.Ephemeral {
+		c = s.unexpired(topic, name, now)
+	}
+	if c == nil {
+		t := s.topic(topic)
+		c = t.newCursor(name, t.start(o, now), o.Ephemeral)
+	}
+	return c.topic.open(c)
+}
+
+// unexpired is consumer, but first forgets a cursor that has expired and was not swept
+// yet.
+func (s *StreamConstructor) unexpired(topic, name string, now time.Duration) *cursor {
+	c := s.consumer(topic, name)
+	if c != nil && c.receivers == 0 && s.retention.past(c.expiry.since, now) {
+		c.forget()
+		return nil
+	}
+	return c
 }
 
 // consumer returns the cursor of a consumer, or nil if there is none.

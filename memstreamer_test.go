@@ -590,6 +590,8 @@ func TestResolveReceiverOptions(t *testing.T) {
 		_, err = memstreamer.ResolveReceiverOptions(memstreamer.Ephemeral(), memstreamer.StreamFromLast(d), memstreamer.StreamFromLast(time.Second))
 		require.EqualError(t, err, fmt.Sprintf("option 2 of 3: StreamFromLast(%v): the duration must be positive", d))
 	}
+	_, err = memstreamer.ResolveReceiverOptions(func(o *memstreamer.ReceiverOptions) { o.StreamFromLast = -1 })
+	require.EqualError(t, err, "option 1 of 1: StreamFromLast is -1ns: it must not be negative")
 }
 
 func TestRefusalsSayWhich(t *testing.T) {
@@ -640,6 +642,15 @@ func TestClosedErrorsSayWhat(t *testing.T) {
 	closed(c.Append(), "the connector")
 	_, err = c.Make(t.Context(), "step")
 	closed(err, "the connector")
+
+	c = memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
+	one, other := newConsumer(t, c, "one"), newConsumer(t, c, "other")
+	require.NoError(t, one.Close())
+	_, _, recvErr = one.Recv(t.Context())
+	closed(recvErr, `the receiver of topic "connector" and name "one"`)
+	require.NoError(t, c.Close())
+	_, _, recvErr = other.Recv(t.Context())
+	closed(recvErr, "the connector")
 }
 
 func TestAcksSucceedAfterTheStreamerIsClosed(t *testing.T) {

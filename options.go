@@ -20,7 +20,8 @@ type Clock interface {
 }
 
 // WithClock has events stamped with c's time. The default is the wall clock,
-// time.Now. For retention, its times must stay within 146 years of its first.
+// time.Now. For retention and [StreamFromLast], its times must stay within 146 years of
+// its first.
 func WithClock(c Clock) Option {
 	return func(o *options) { o.clock = c }
 }
@@ -102,10 +103,11 @@ func StreamFromLatest() ReceiverOption {
 	return func(o *ReceiverOptions) { o.StreamFromLatest = true }
 }
 
-// StreamFromLast starts a new cursor at the oldest event kept that is not older than
-// d, by the streamer's own clock. If the consumer has a cursor already, it resumes
-// there and skips nothing. Together with [StreamFromLatest], which starts later,
-// that wins. NewReceiver refuses a d that is not positive.
+// StreamFromLast starts a new cursor at the oldest event kept that is not older than d,
+// by the streamer's own clock. Age never goes back within a topic: after the clock was
+// set back, an event counts as no older than the one before it. If the consumer has a
+// cursor already, it resumes there and skips nothing. [StreamFromLatest] takes
+// precedence. NewReceiver refuses a d that is not positive.
 func StreamFromLast(d time.Duration) ReceiverOption {
 	return func(o *ReceiverOptions) {
 		o.StreamFromLast = d
@@ -115,11 +117,11 @@ func StreamFromLast(d time.Duration) ReceiverOption {
 	}
 }
 
-// Ephemeral gives the receiver a cursor of its own, which no other receiver shares,
-// also none of its name. That cursor keeps events from being dropped as any other
-// does, and Stats shows it under the receiver's name. It is never stored: it is
-// forgotten when the receiver closes, or with the process. An Ack after Close
-// changes nothing.
+// Ephemeral gives the receiver a cursor of its own, which it shares with no other
+// receiver, not even one of the same name. It starts as any new cursor does, holds
+// events as any cursor does, and is in Stats under the receiver's name. It is never
+// stored. It is forgotten when the receiver is closed, by the receiver's own Close, or
+// when the process ends. An Ack after that Close changes nothing.
 func Ephemeral() ReceiverOption {
 	return func(o *ReceiverOptions) { o.Ephemeral = true }
 }
@@ -140,6 +142,9 @@ func ResolveReceiverOptions(opts ...ReceiverOption) (ReceiverOptions, error) {
 			return ReceiverOptions{}, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
 		}
 		opt(&o)
+		if o.err == nil && o.StreamFromLast < 0 { // by an option of the caller's own
+			o.err = fmt.Errorf("StreamFromLast is %v: it must not be negative", o.StreamFromLast)
+		}
 		if o.err != nil {
 			return ReceiverOptions{}, fmt.Errorf("option %d of %d: %w", i+1, len(opts), o.err)
 		}

@@ -34,7 +34,7 @@ func (r *receiver) recv(ctx context.Context) (entry, Ack, error) {
 			return entry{}, nil, err
 		}
 		if ok {
-			position := e.position
+			position := e.position // and not e, whose payload would pin a chunk
 			return e, func() error { return r.ack(position) }, nil
 		}
 		r.park(ctx)
@@ -46,8 +46,8 @@ func (r *receiver) take() (e entry, ok bool, err error) {
 	r.streamer.mu.Lock()
 	defer r.streamer.mu.Unlock()
 	switch {
-	case r.streamer.closed:
-		return entry{}, false, errStreamerClosed()
+	case r.streamer.closed != nil:
+		return entry{}, false, r.streamer.closed
 	case r.closed:
 		return entry{}, false, r.errClosed()
 	case r.cursor.lag() == 0:
@@ -76,7 +76,7 @@ func (r *receiver) park(ctx context.Context) {
 	mu.Lock()
 	defer mu.Unlock()
 	c.parked++
-	for !done && c.lag() == 0 && !r.closed && !r.streamer.closed {
+	for !done && c.lag() == 0 && !r.closed && r.streamer.closed == nil {
 		c.topic.changed.Wait()
 	}
 	c.parked--

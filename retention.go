@@ -22,8 +22,7 @@ func (r *retention) past(since, now time.Duration) bool {
 	return r.period > 0 && now-since > r.period
 }
 
-// schedule has e expire a period after since. If it is scheduled already, that
-// changes its time.
+// schedule queues e to expire a period after since. If e is queued, its time changes.
 func (r *retention) schedule(e *expiry, since time.Duration) {
 	switch {
 	case r.period == 0:
@@ -36,7 +35,7 @@ func (r *retention) schedule(e *expiry, since time.Duration) {
 	}
 }
 
-// cancel has e expire no more, if it is scheduled.
+// cancel takes e out of the heap, if it is there.
 func (r *retention) cancel(e *expiry) {
 	if e.place > 0 {
 		heap.Remove(&r.heap, e.place-1)

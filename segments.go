@@ -3,10 +3,10 @@ package memstreamer
 // segmentSize is how many values a full segment holds.
 const segmentSize = 256
 
-// segments is a sequence of values that grows and shrinks by whole segments, so
-// that no call copies many values, and none keeps memory for values that are
-// gone. The last segment grows by doubling if the sequence is short, so that most of
-// many topics stay small. Positions count from the first value ever pushed, at 0.
+// segments is a sequence of values in segments of at most segmentSize, so that no call
+// copies more than one segment. Dropped values pin less than a segment. The last segment
+// of a short sequence grows by doubling, so that most of many topics stay small.
+// Positions count from the first value ever pushed, at 0.
 type segments[T any] struct {
 	parts [][]T // full up to end
 	base  int64 // position of parts[0][0]
@@ -70,7 +70,7 @@ func (s *segments[T]) dropFirst() {
 
 // shift removes the oldest values, up to limit, and returns them.
 func (s *segments[T]) shift(limit int) []T {
-	values := make([]T, min(limit, s.len()))
+	values := make([]T, max(0, min(limit, s.len())))
 	for i := range values {
 		values[i] = *s.at(s.first)
 		s.dropFirst()

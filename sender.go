@@ -45,13 +45,10 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 
 // closedLocked returns an error if s or its streamer is closed. Callers must hold mu.
 func (s *sender) closedLocked() error {
-	switch {
-	case s.topic.streamer.closed:
-		return errStreamerClosed()
-	case s.closed:
+	if s.closed && s.topic.streamer.closed == nil {
 		return fmt.Errorf("%w: the sender of topic %q", ErrClosed, s.topic.name)
 	}
-	return nil
+	return s.topic.streamer.closed
 }
 
 // Close implements [EventSender].

@@ -40,35 +40,11 @@ func (t *topic) newSender() *sender {
 	return &sender{topic: t}
 }
 
-func (t *topic) newReceiver(name string, o ReceiverOptions, now time.Duration) *receiver {
-	t.users++ // an expired cursor may be all that keeps the topic
-	var c *cursor
-	if !o.Ephemeral {
-		c = t.cursor(name, now)
-	}
-	if c == nil {
-		c = t.newCursor(name, t.start(o, now), o.Ephemeral)
-	}
-	t.users--
-	return t.open(c)
-}
-
 // open returns a receiver at c.
 func (t *topic) open(c *cursor) *receiver {
 	t.users++
 	c.open()
 	return &receiver{streamer: t.streamer, cursor: c}
-}
-
-// cursor returns the cursor that receivers of name share, or nil if there is none.
-// One that has expired and was not swept yet is forgotten first.
-func (t *topic) cursor(name string, now time.Duration) *cursor {
-	c := t.cursors.get(cursorKey{name: name})
-	if c != nil && c.receivers == 0 && t.streamer.retention.past(c.expiry.since, now) {
-		c.forget()
-		return nil
-	}
-	return c
 }
 
 // start returns the position at which a new cursor starts.
@@ -103,8 +79,8 @@ func (t *topic) leave() {
 	t.forgetIfUnused()
 }
 
-// reschedule has the oldest event expire by its age if no cursor holds it. Call it
-// after any change to which event is the oldest or who holds it.
+// reschedule queues the oldest event for expiry if no cursor holds it. Call it after any
+// change to which event is the oldest or who holds it.
 func (t *topic) reschedule() {
 	if t.log.kept() > 0 && t.log.oldest().holders == 0 {
 		t.streamer.retention.schedule(&t.expiry, t.log.oldest().added)

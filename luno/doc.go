@@ -1,7 +1,7 @@
-// Package luno fits memstreamer to the workflow engine github.com/luno/workflow.
+// Package luno adapts memstreamer to the workflow engine github.com/luno/workflow.
 //
 // [Streamer] returns a streamer in the engine's own types, as memstreamer.As does, and
-// mends what the engine's Await does with any streamer:
+// corrects what the engine's Await does with any streamer:
 //
 //	wf := builder.Build(luno.Streamer(memstreamer.New()), records, memrolescheduler.New())
 //

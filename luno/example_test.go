@@ -35,7 +35,7 @@ func ship(ctx context.Context, r *workflow.Run[Order, Status]) (Status, error) {
 	return Shipped, nil
 }
 
-// Await finds a run that has finished, and leaves no name behind.
+// Await finds a run that has finished, and leaves no consumer behind.
 func ExampleStreamer() {
 	ctx := context.Background()
 	streamer := memstreamer.New(memstreamer.WithRetention(24 * time.Hour))

@@ -44,7 +44,10 @@ func AwaitLookback(d time.Duration) Option {
 //
 // As with any streamer, Await of a last status returns, with a nil error, when the run
 // is paused or cancelled, and then returns the record as it is now. Of the lookback, a
-// cancellation counts, and a pause does not. Check the Status of what Await returns.
+// cancellation counts, and a pause does not. Await returns the record as it is by then:
+// of a status on the way, it may be past it. Check the Status of what Await returns.
+// Whether a pause came before the Await is told by time.Now: with a streamer of another
+// clock, a fake one say, it may be misjudged.
 //
 // Streamer panics if s or an option is nil, or if an option is invalid. What it returns
 // is safe for concurrent use, and needs no Close: close s, after the engine's Stop.
@@ -78,7 +81,8 @@ type awaitStreamer struct {
 }
 
 // awaitPrefix begins the name of each receiver of Await. Other receivers with such a
-// name, of a workflow called "await", do not ask for StreamFromLatest.
+// name, of a workflow whose name is or begins with "await", do not ask for
+// StreamFromLatest.
 const awaitPrefix = "await-"
 
 // NewReceiver implements [memstreamer.EventStreamer].

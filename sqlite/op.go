@@ -168,7 +168,7 @@ func (s *Streamer) apply(tx *transaction) {
 	for _, o := range tx.ops {
 		switch {
 		case o.moves:
-			s.journal.Ack(o.topic, o.name, o.id)
+			s.journal.Ack(o.topic, o.name, o.life, o.id)
 		case o.consumer.Life > 0:
 			o.receiver, _ = s.journal.Open(o.consumer) // no other life of it is open
 		}

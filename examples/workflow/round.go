@@ -110,7 +110,7 @@ func (p *program) rounds(ctx context.Context, orders []fulfilment.Order) (err er
 // result is what a round has measured.
 type result struct {
 	arrangement
-	took       []time.Duration // by order, from Trigger to the end of its run, sorted
+	took       []time.Duration // of each order, from Trigger to the end of its run; sorted
 	failures   int64           // of tries of steps
 	cpu        time.Duration   // of the process, until all orders were delivered
 	goroutines int             // then, besides those before the round
@@ -133,7 +133,7 @@ type round struct {
 // run runs the orders, and places so many a second, or all at once. When ctx is done
 // it places no more, finishes those that it has placed, and measures no idle time.
 func (r *round) run(ctx context.Context, orders []fulfilment.Order, rate int) error {
-	goroutines, heap := settle()
+	goroutines, heap := afterGC()
 	delivered := make(chan time.Duration, len(orders))
 	b := fulfilment.NewBuilder(r.work())
 	b.OnComplete(func(_ context.Context, record *workflow.TypedRecord[fulfilment.Order, fulfilment.Status]) error {
@@ -184,11 +184,11 @@ func (r *round) run(ctx context.Context, orders []fulfilment.Order, rate int) er
 	slices.Sort(r.took)
 	r.failures = r.failing.Load()
 
-	// Each Await is over by now, or has missed the end of its run.
+	// Each Await ends soon, or has missed the end of its run.
 	missed := time.AfterFunc(time.Second, leave)
 	awaits.Wait()
 	missed.Stop()
-	afterwards, held := settle()
+	afterwards, held := afterGC()
 	r.goroutines, r.heap = afterwards-goroutines, held-heap
 	r.measureIdle(ctx)
 	w.Stop()
@@ -279,9 +279,9 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// settle collects the garbage, and returns how many goroutines there are, once those
-// that were about to end have ended, and the bytes of the heap.
-func settle() (goroutines int, heap int64) {
+// afterGC collects garbage until the number of goroutines is steady, and returns that
+// number and the bytes of the heap.
+func afterGC() (goroutines int, heap int64) {
 	for goroutines = -1; goroutines != runtime.NumGoroutine(); time.Sleep(20 * time.Millisecond) {
 		goroutines = runtime.NumGoroutine()
 		runtime.GC()
