@@ -218,6 +218,9 @@ func (s *Streamer) finish(tx *transaction) error {
 	if err == nil {
 		s.leader.doubt = nil
 		s.apply(tx)
+		if tx.deletes { // and otherwise it is deleted again
+			s.leader.dropped = dropped{}
+		}
 		return nil
 	}
 	rollback(tx.conn)

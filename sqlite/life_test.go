@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func TestNewReceiverInDoubt(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			s, faults := openFaulty(t)
 			sendAs(t, s, "orders", "a")
-			faults.set(when(at, 1, fails), when("before SELECT", 1, fails))
+			faults.set(when(at, 1, fails), when("before SELECT coalesce((SELECT position", 1, fails))
 			_, err := s.NewReceiver(t.Context(), "orders", "name")
 			require.ErrorContains(t, err, "outcome of a COMMIT is unknown")
 			sendAs(t, s, "orders", "b")
@@ -170,19 +171,33 @@ func TestHeadersInDoubt(t *testing.T) {
 	}
 }
 
-// TestForgottenAsItAcks forgets a consumer while the transaction that has its ack and a
-// Send is under way, and deletes its row. The COMMIT fails, and has happened.
+// TestForgottenAsItAcks forgets a consumer, and makes it again, while the transaction
+// that has its ack and a Send is under way. The COMMIT fails, and has happened.
 func TestForgottenAsItAcks(t *testing.T) {
-	s, faults := openFaulty(t)
-	sendAs(t, s, "orders", "a")
-	r := newReceiver(t, s, "orders", "name")
-	_, ack := recv(t, r)
-	faults.set(when("after UPDATE memstreamer_cursors", 1, func() error {
-		return errors.Join(r.Close(), s.memory.Forget(t.Context(), "orders", "name"))
-	}), when("after COMMIT", 1, fails))
-	together(t, s, ack, func() error { return sendOne(t.Context(), s) })
-	require.Zero(t, rows(t, s, "cursors"))
-	holds(t, s, "a", "order-1001")
+	for name, again := range map[string][]func(s *Streamer) error{
+		"forgotten": {},
+		"made again": {func(s *Streamer) error {
+			return s.commit(context.Background(), &op{kind: opReceiver, topic: "orders", name: "name"})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, faults := openFaulty(t)
+			sendAs(t, s, "orders", "a")
+			r := newReceiver(t, s, "orders", "name")
+			_, ack := recv(t, r)
+			s.leader.dropped.events = []int64{0} // there is more to delete than this
+			faults.set(when("after UPDATE memstreamer_cursors", 1, func() error {
+				return errors.Join(r.Close(), s.memory.Forget(t.Context(), "orders", "name"))
+			}), when("after COMMIT", 1, fails))
+			calls := []func() error{ack, func() error { return sendOne(t.Context(), s) }}
+			for _, call := range again {
+				calls = append(calls, func() error { return call(s) })
+			}
+			together(t, s, calls...)
+			holds(t, s, "a", "order-1001")
+			require.Equal(t, kept(s), kept(reopen(t, s)))
+		})
+	}
 }
 
 // TestNewReceiverAsItCloses closes the streamer while a NewReceiver is being written:

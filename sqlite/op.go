@@ -92,6 +92,9 @@ func (s *Streamer) acked(o *op) bool {
 func (s *Streamer) makeCursor(tx *transaction, o *op) error {
 	c, ok := s.consumer(tx, o)
 	if !ok {
+		if err := s.deleteForgotten(tx, o); err != nil {
+			return err
+		}
 		result, err := tx.exec(s.queries.make, text(o.topic), text(o.name), c.After)
 		if err != nil {
 			return err
@@ -115,12 +118,18 @@ func (s *Streamer) consumer(tx *transaction, o *op) (memstreamer.Consumer, bool)
 	return s.journal.Consumer(o.topic, o.name, o.options)
 }
 
-// forgetCursor deletes the cursor of a consumer that memory has forgotten, unless it
+// forgetCursor deletes the cursor of a consumer that memory has forgotten, unless that
 // was made again meanwhile.
 func (s *Streamer) forgetCursor(tx *transaction, o *op) error {
 	if _, ok := s.consumer(tx, o); ok {
 		return nil
 	}
+	return s.deleteForgotten(tx, o)
+}
+
+// deleteForgotten deletes the row that a consumer still has which memory has
+// forgotten, if it has one.
+func (s *Streamer) deleteForgotten(tx *transaction, o *op) error {
 	var life int64
 	err := tx.conn.QueryRowContext(context.Background(), s.queries.life, text(o.topic), text(o.name)).Scan(&life)
 	if err != nil || life == 0 {
@@ -161,9 +170,6 @@ func (s *Streamer) deleteDropped(tx *transaction) error {
 // apply does in memory what tx has written. It cannot fail, and reads no clock.
 func (s *Streamer) apply(tx *transaction) {
 	s.leader.lastID = tx.nextID - 1
-	if tx.deletes {
-		s.leader.dropped = dropped{}
-	}
 	s.journal.Append(tx.events)
 	for _, o := range tx.ops {
 		switch {

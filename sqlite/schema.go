@@ -67,10 +67,9 @@ func newQueries(prefix string) queries {
 		lastID:  q(`SELECT last_id FROM @_schema`),
 
 		insert: q(`INSERT INTO @_events (id, topic, foreign_id, type, headers, created_at) VALUES (?, ?, ?, ?, ?, ?)`),
-		// REPLACE, since the row of a life that memory has dropped may still be there.
-		make: q(`REPLACE INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, 0)`),
-		ack:  q(`UPDATE @_cursors SET position = ?2, acked_id = ?2 WHERE life = ?1 AND position < ?2`),
-		life: q(`SELECT coalesce((SELECT life FROM @_cursors WHERE topic = ? AND name = ?), 0)`),
+		make:   q(`INSERT INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, 0)`),
+		ack:    q(`UPDATE @_cursors SET position = ?2, acked_id = ?2 WHERE life = ?1 AND position < ?2`),
+		life:   q(`SELECT coalesce((SELECT life FROM @_cursors WHERE topic = ? AND name = ?), 0)`),
 
 		hasEvent: q(`SELECT EXISTS (SELECT 1 FROM @_events WHERE id = ?)`),
 		position: q(`SELECT coalesce((SELECT position FROM @_cursors WHERE life = ?), -1)`),
