@@ -13,10 +13,14 @@ import (
 // nothing is asked of.
 const ephemeralInactivity = time.Minute
 
+// ephemeralToken is how many random characters tell ephemeral consumers of one topic
+// and name from each other.
+const ephemeralToken = 12
+
 // ephemeralConfig returns an ephemeral consumer, whose name no other has.
 func (s *Streamer) ephemeralConfig(topic, name string) natsjs.ConsumerConfig {
 	config := s.consumerConfig(topic, name)
-	config.Name = consumerOf(topic, name) + "~" + rand.Text()[:12] // 254 bytes at most, as maxToken allows
+	config.Name = consumerOf(topic, name) + "~" + rand.Text()[:ephemeralToken]
 	config.InactiveThreshold = ephemeralInactivity
 	if s.opts.inactivity > 0 {
 		config.InactiveThreshold = min(config.InactiveThreshold, s.opts.inactivity)

@@ -159,6 +159,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
+// keepsAll reports whether the server deletes no event by itself.
+func (o options) keepsAll() bool { return o.maxAge == 0 && o.maxBytes < 0 && o.maxMsgs < 0 }
+
 func resolve(opts []Option) (options, error) {
 	o := options{
 		stream:     "MEMSTREAMER",

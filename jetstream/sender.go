@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nuid"
 )
 
+// messageHeader is the size of a message's header: its ID, of 22 bytes.
+const messageHeader = len("NATS/1.0\r\nNats-Msg-Id: 1234567890123456789012\r\n\r\n")
+
 // maxUnconfirmed is how many attempts of a Send may remain without an answer, of 1,
 // 2 and 4 seconds, while the server answers other requests.
 const maxUnconfirmed = 3
@@ -28,7 +31,8 @@ type sender struct {
 // stored the event. While the server cannot be reached or does not answer, Send
 // repeats the request until ctx is done, or for 90 seconds at most. The server
 // recognizes a repeat and stores the event once. An event may be as large as the
-// server's max_payload, 1 MB by default; what is not UTF-8 takes a third more.
+// server's max_payload, 1 MB by default; what is not UTF-8 takes a third more. One that
+// is larger is refused, with an error that wraps [nats.ErrMaxPayload].
 func (s *sender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -43,6 +47,10 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 	body, err := encode(foreignID, statusType, headers)
 	if err != nil {
 		return fmt.Errorf("memstreamer/jetstream: Send: %w", err)
+	}
+
+	if size, limit := int64(len(body)+messageHeader), s.streamer.conn.MaxPayload(); size > limit {
+		return fmt.Errorf("memstreamer/jetstream: Send: refused: the event takes %d bytes, and the server's max_payload is %d: %w", size, limit, nats.ErrMaxPayload)
 	}
 
 	joined, stop := join(ctx, s.ctx)

@@ -120,10 +120,13 @@ func differences(is, want natsjs.StreamConfig) []string {
 	return differ
 }
 
+// cursorDescription tells our consumers from others of the stream.
+const cursorDescription = "a cursor of memstreamer"
+
 // consumerConfig returns a consumer of a topic, which the name belongs to.
 func (s *Streamer) consumerConfig(topic, name string) natsjs.ConsumerConfig {
 	return natsjs.ConsumerConfig{
-		Description:   "a cursor of memstreamer",
+		Description:   cursorDescription,
 		FilterSubject: subjectOf(s.opts.stream, topic),
 		DeliverPolicy: natsjs.DeliverAllPolicy,
 		AckPolicy:     natsjs.AckExplicitPolicy,

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/url"
 	"strings"
 )
 
@@ -34,6 +35,18 @@ func token(s string) string {
 	hash := sha256.Sum256([]byte(s))
 	suffix := "~" + hex.EncodeToString(hash[:])
 	return b.String()[:maxToken-len(suffix)] + suffix
+}
+
+// fromToken returns what token made s of, or s itself if that ends in a hash.
+func fromToken(s string) string {
+	if strings.Contains(s, "~") {
+		return s
+	}
+	decoded, err := url.PathUnescape(s)
+	if err != nil {
+		return s // it is not a token
+	}
+	return decoded
 }
 
 // subjectOf returns the subject that is topic in stream.

@@ -19,7 +19,11 @@ func TestToken(t *testing.T) {
 		"a@b~c_d":     "a%40b%7ec%5fd",
 	} {
 		assert.Equal(t, want, token(s))
+		assert.Equal(t, s, fromToken(want))
 	}
+	long := token(strings.Repeat("long", 100))
+	assert.Equal(t, long, fromToken(long))
+	assert.Equal(t, "%zz", fromToken("%zz"), "a subject that we have not made")
 }
 
 // FuzzToken looks for tokens that cannot be part of a subject or of a file's

@@ -100,10 +100,16 @@ func TestForeignConsumer(t *testing.T) {
 	require.ErrorContains(t, err, "consumer \"topic@name\" is not a cursor of memstreamer")
 }
 
+// An event may take max_payload, and no byte more.
 func TestTooLarge(t *testing.T) {
 	s, _ := startStreamer(t)
-	err := newSender(t, s, "topic").Send(t.Context(), strings.Repeat("1", 2<<20), 1, nil)
-	require.ErrorContains(t, err, "maximum payload exceeded")
+	const room = server.MAX_PAYLOAD_SIZE - len(`{"foreign_id":"","type":1,"headers":null}`) - 49 // of the message's header
+	largest := strings.Repeat("1", room)
+	send(t, s, "topic", largest)
+	receive(t, newReceiver(t, s, "topic", "name"), largest)
+	err := newSender(t, s, "topic").Send(t.Context(), largest+"1", 1, nil)
+	require.ErrorIs(t, err, nats.ErrMaxPayload)
+	require.EqualError(t, err, "memstreamer/jetstream: Send: refused: the event takes 1048577 bytes, and the server's max_payload is 1048576: nats: maximum payload exceeded")
 }
 
 // An operator may forbid requests that wait for long, which are all of ours.
