@@ -1,4 +1,4 @@
-package robustness
+package histories
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/robustness/internal/judge"
+	"github.com/memstreamer/memstreamer/internal/judge"
 )
 
 // CheckCounting checks h event by event, without a model of the streamer: each

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/robustness/internal/judge"
+	"github.com/memstreamer/memstreamer/internal/judge"
 )
 
 // name is one consumer of a topic, and what it got so far. If it is ephemeral, it is

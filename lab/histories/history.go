@@ -1,11 +1,13 @@
-// Package robustness checks what a streamer did against what the contract of
+// Package histories checks what a streamer did against what the contract of
 // package memstreamer says it may do.
 //
 // [Run] drives a streamer with many goroutines by the plan of a seed, and
 // records each call and its outcome as a [History]. Two checkers that know
 // nothing of each other, nor of how the streamer works, judge it:
 // [CheckLinearizable] and [CheckCounting].
-package robustness
+//
+// It imports memstreamer and internal/judge. The tests of drivers import it.
+package histories
 
 import (
 	"fmt"
