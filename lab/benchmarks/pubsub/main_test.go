@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 func TestRun(t *testing.T) {

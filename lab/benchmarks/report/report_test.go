@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 // invented has values of all figures of the plan, the same for all but for those
@@ -121,14 +121,14 @@ func TestTicks(t *testing.T) {
 
 func TestReadmeShowsTheResults(t *testing.T) {
 	var tables []string
-	for _, file := range []string{"../RESULTS.md", "../../README.md"} {
+	for _, file := range []string{"../RESULTS.md", "../../../README.md"} {
 		table, err := rounds.Section(file, section)
 		require.NoError(t, err)
 		tables = append(tables, table)
 	}
 	require.NotEmpty(t, tables[0])
 	assert.Equal(t, tables[0], tables[1],
-		"the README's table is not that of RESULTS.md: go run -C benchmarks ./report -reps 0 -readme copies it")
+		"the README's table is not that of RESULTS.md: go run -C lab/benchmarks ./report -reps 0 -readme copies it")
 }
 
 func TestFlags(t *testing.T) {
@@ -155,7 +155,7 @@ func TestFlags(t *testing.T) {
 
 func TestPublishesFromItsModuleOnly(t *testing.T) {
 	t.Chdir(t.TempDir())
-	require.ErrorContains(t, config{reps: 1, readme: true}.run(t.Context()), "the benchmarks module: open ../README.md: ")
+	require.ErrorContains(t, config{reps: 1, readme: true}.run(t.Context()), "run in lab/benchmarks: open ../../README.md: ")
 }
 
 func TestPlanHasNothingTwice(t *testing.T) {

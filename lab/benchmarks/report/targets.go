@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 // The packages whose benchmarks are run.
 const (
 	library = "github.com/memstreamer/memstreamer"
-	peers   = library + "/benchmarks"
+	peers   = library + "/lab/benchmarks"
 )
 
 // target is a goal of the project for one figure of memstreamer.

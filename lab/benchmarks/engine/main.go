@@ -3,7 +3,7 @@
 // costs, and which calls of Await return. With -readme it writes the tables into
 // RESULTS.md and the README.
 //
-//	go run -C benchmarks ./engine -h
+//	go run -C lab/benchmarks ./engine -h
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 // section is the name of the tables in the files.
@@ -36,7 +36,7 @@ func main() {
 outbox polled and parked. All %d rounds take about %.0f minutes on an idle machine with
 two cores. Leave it idle meanwhile.
 
-Usage: go run -C benchmarks ./engine [flags]
+Usage: go run -C lab/benchmarks ./engine [flags]
 
 `, full.rounds, (time.Duration(full.rounds) * usualRound).Minutes())
 		flag.PrintDefaults()
@@ -51,7 +51,7 @@ Usage: go run -C benchmarks ./engine [flags]
 		c = short
 		fmt.Print("A quick run: its figures mean nothing.\n\n")
 	case *publish:
-		c.results, c.readme = "RESULTS.md", "../README.md"
+		c.results, c.readme = "RESULTS.md", "../../README.md"
 	}
 	if err := c.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "engine:", err)
@@ -91,7 +91,7 @@ func (c config) run(ctx context.Context) error {
 	if c.readme != "" { // finds out now, and not after the measurement
 		for _, file := range []string{c.results, c.readme} {
 			if _, err := rounds.Section(file, section); err != nil {
-				return fmt.Errorf("-readme is for the directory of the benchmarks module: %w", err)
+				return fmt.Errorf("-readme has to run in lab/benchmarks: %w", err)
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 // The units of the benchmarks of the engine, as benchfmt spells them.
@@ -46,7 +46,7 @@ func (c config) plan() (all []rounds.Benchmark) {
 	of := func(job string, n int, arrangements []benchmarks.Arrangement) {
 		for _, a := range arrangements {
 			all = append(all, rounds.Benchmark{
-				Package: "github.com/memstreamer/memstreamer/benchmarks",
+				Package: "github.com/memstreamer/memstreamer/lab/benchmarks",
 				Name:    of(job, a),
 				Time:    fmt.Sprintf("%dx", n),
 			})

@@ -12,8 +12,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 const (

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 // The jobs.

@@ -1,7 +1,7 @@
 // Command report measures memstreamer beside its peers and against its own
 // targets, all in one run.
 //
-//	go run -C benchmarks ./report -h
+//	go run -C lab/benchmarks ./report -h
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 const (
@@ -56,7 +56,7 @@ const usage = `Report measures memstreamer beside its peers and against its own 
 It writes %s, results.svg and idle.svg. All %d rounds take about %.0f minutes on an
 idle machine with two cores. Leave it idle meanwhile.
 
-Usage: go run -C benchmarks ./report [flags]
+Usage: go run -C lab/benchmarks ./report [flags]
 
 `
 
@@ -67,7 +67,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	flags.IntVar(&c.reps, "reps", usualReps, "rounds to measure; 0 measures nothing, for -readme alone")
 	flags.BoolVar(&c.quick, "quick", false, "one short round, to see that all of it runs: the figures mean nothing")
 	flags.StringVar(&c.out, "o", "", "directory to write to (default: a new temporary one)")
-	flags.BoolVar(&c.readme, "readme", false, "publish: write to the benchmarks module, and the table in short to the README too")
+	flags.BoolVar(&c.readme, "readme", false, "publish: write to lab/benchmarks, and the table in short to the README too")
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, usage, resultsFile, usualReps, (usualReps * usualRound).Minutes())
 		flags.PrintDefaults()
@@ -85,7 +85,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	case c.readme && c.quick:
 		err = errors.New("-readme does not publish a -quick run, whose figures mean nothing")
 	case c.readme && c.out != "":
-		err = errors.New("-readme writes to the benchmarks module: leave out -o")
+		err = errors.New("-readme writes to lab/benchmarks: leave out -o")
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "report: %v (-h tells more)\n", err)
@@ -94,12 +94,12 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 }
 
 func (c config) run(ctx context.Context) (err error) {
-	const readme = "../README.md"
+	const readme = "../../README.md"
 	switch {
 	case c.readme: // finds out now, and not after the measurement
 		c.out = "."
 		if _, err = rounds.Section(readme, section); err != nil {
-			err = fmt.Errorf("-readme is for the directory of the benchmarks module: %w", err)
+			err = fmt.Errorf("-readme has to run in lab/benchmarks: %w", err)
 		}
 	case c.out == "":
 		c.out, err = os.MkdirTemp("", "memstreamer-report-")

@@ -1,5 +1,6 @@
 // Package benchmarks has memstreamer do the same jobs as what one might use in
-// its place, each at its defaults for use within one process.
+// its place, each at its defaults for use within one process. The commands below it
+// import it, and write its figures into RESULTS.md and the READMEs.
 package benchmarks
 
 import "github.com/memstreamer/memstreamer/internal/bench"

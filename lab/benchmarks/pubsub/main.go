@@ -2,7 +2,7 @@
 // Watermill's own for one process, GoChannel, and prints a table of what they
 // cost. With -readme it writes the table into a file, between two marks:
 //
-//	go run ./pubsub -readme ../watermill/README.md
+//	go run -C lab/benchmarks ./pubsub -readme ../../watermill/README.md
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 // section is the name of the table in a file.
@@ -33,7 +33,7 @@ func main() {
 		fmt.Fprint(flag.CommandLine.Output(), `Pubsub measures memstreamer's Watermill Pub/Sub beside Watermill's GoChannel, and
 prints a table of what the same jobs cost.
 
-Usage: go run -C benchmarks ./pubsub [flags]
+Usage: go run -C lab/benchmarks ./pubsub [flags]
 
 `)
 		flag.PrintDefaults()
@@ -81,7 +81,7 @@ func (c config) plan() (all []rounds.Benchmark) {
 		}
 		for _, p := range benchmarks.PubSubs {
 			all = append(all, rounds.Benchmark{
-				Package: "github.com/memstreamer/memstreamer/benchmarks",
+				Package: "github.com/memstreamer/memstreamer/lab/benchmarks",
 				Name:    of(job, p),
 				Time:    fmt.Sprintf("%dx", messages),
 			})

@@ -8,15 +8,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 func TestRun(t *testing.T) {
 	c := short
 	c.results, c.readme = filepath.Join(t.TempDir(), "RESULTS.md"), filepath.Join(t.TempDir(), "README.md")
 	require.NoError(t, os.WriteFile(c.results, []byte(rounds.Mark(section, "old\n")), 0o600))
-	require.ErrorContains(t, c.run(t.Context()), "the benchmarks module: open "+c.readme)
+	require.ErrorContains(t, c.run(t.Context()), "run in lab/benchmarks: open "+c.readme)
 	require.NoError(t, os.WriteFile(c.readme, []byte(rounds.Mark(section, "old\n")), 0o600))
 	require.NoError(t, c.run(t.Context()))
 
@@ -32,7 +32,7 @@ func TestRun(t *testing.T) {
 
 // Where the tables go, there are the marks for them.
 func TestFilesHaveTheSection(t *testing.T) {
-	for _, file := range []string{"../RESULTS.md", "../../README.md"} {
+	for _, file := range []string{"../RESULTS.md", "../../../README.md"} {
 		_, err := rounds.Section(file, section)
 		require.NoError(t, err)
 	}

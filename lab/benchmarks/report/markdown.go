@@ -10,8 +10,8 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/memstreamer/memstreamer/benchmarks"
-	"github.com/memstreamer/memstreamer/benchmarks/internal/rounds"
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
 )
 
 const quickNote = "A quick run: its figures mean nothing."
@@ -24,7 +24,7 @@ func (r report) markdown() string {
 	}
 	return fmt.Sprintf(`# Results
 
-%sWritten by `+"`go run -C benchmarks ./report`"+` from %s of one run of %v, on
+%sWritten by `+"`go run -C lab/benchmarks ./report`"+` from %s of one run of %v, on
 %s.
 
 Each benchmark ran once a round, in a process of its own. A figure is the median
@@ -48,7 +48,7 @@ events of the two runs without waiting for each.
 
 ## luno/workflow itself
 
-By `+"`go run -C benchmarks ./engine -readme`"+`, which writes this section alone.
+By `+"`go run -C lab/benchmarks ./engine -readme`"+`, which writes this section alone.
 
 %s
 
