@@ -1,4 +1,3 @@
 // Package engine tests memstreamer on github.com/luno/workflow: with the suites that
-// the engine has for its adapters, and under stress. It has no code but tests, in a
-// module that is not published because of what they need.
+// the engine has for its adapters, and under stress. It has no code but tests.
 package engine

@@ -1,4 +1,4 @@
-package browsertest
+package browser
 
 import (
 	"flag"
@@ -16,7 +16,7 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-var pictures = flag.String("pictures", "", "a directory to write what TestScreens sees to; ../streamer.png is its shop-1280-light.png")
+var pictures = flag.String("pictures", "", "a directory to write what TestScreens sees to; metrics/streamer.png is its shop-1280-light.png")
 
 // screens are what the page has to show on any screen.
 var screens = map[string]memstreamer.Stats{

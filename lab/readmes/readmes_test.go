@@ -1,6 +1,6 @@
-// Package outside comes to memstreamer from outside: it does what the READMEs
-// tell a new user to do, in a new module beside a checkout, and builds and runs
-// their programs. It is a module of its own because it needs a network.
+// Package readmes does what the READMEs tell a new user to do, in a new module
+// beside a checkout, and builds and runs their programs. It needs a network. It
+// imports none of the modules.
 //
 // A README tells it by this convention, after the heading "## Install":
 //
@@ -9,7 +9,7 @@
 //     run in the module's directory, where ../memstreamer is the checkout.
 //
 // Before the commands, the test does go mod init. After them, it does go build.
-package outside
+package readmes
 
 import (
 	"bytes"
@@ -70,7 +70,7 @@ func follow(t *testing.T, readme, serves string) (output []byte, err error) {
 		return nil, err
 	}
 	parent := t.TempDir()
-	dir := filepath.Join(parent, "outside")
+	dir := filepath.Join(parent, "app")
 	if err := errors.Join(
 		os.Symlink(root, filepath.Join(parent, "memstreamer")),
 		os.Mkdir(dir, 0o700),
@@ -78,7 +78,7 @@ func follow(t *testing.T, readme, serves string) (output []byte, err error) {
 	); err != nil {
 		return nil, err
 	}
-	script := "go mod init example.com/outside\n" + commands + "go build -o main .\n"
+	script := "go mod init example.com/app\n" + commands + "go build -o main .\n"
 	if output, err = command(t.Context(), dir, "sh", "-ex", "-c", script).CombinedOutput(); err != nil {
 		return output, err
 	}

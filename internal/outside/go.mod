@@ -1,3 +1,0 @@
-module github.com/memstreamer/memstreamer/internal/outside
-
-go 1.26.0
