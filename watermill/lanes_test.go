@@ -9,14 +9,14 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/hooked"
+	"github.com/memstreamer/memstreamer/internal/judge"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
-	"github.com/memstreamer/memstreamer/watermill/internal/suite"
 )
 
 // handled has two subscribers of a group take 2 ms for each of a thousand messages
 // of 100 keys, as a Router does: each in a goroutine of its own. Half of them were
 // published before.
-func (fx *fixture) handled(lanes int) *suite.Ledger {
+func (fx *fixture) handled(lanes int) *judge.Ledger {
 	const messages, keys = 1000, 100
 	c := config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo}
 	publish := func(from, to int) {
@@ -24,13 +24,13 @@ func (fx *fixture) handled(lanes int) *suite.Ledger {
 			fx.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
 		}
 	}
-	ledger := suite.NewLedger(messages, lastTwo)
+	ledger := judge.NewLedger(messages)
 	publish(0, messages/2)
 	for range 2 {
 		in := fx.subscribe(fx.pubSub(c), topic)
 		go func() {
 			for m := range in {
-				go ledger.Handle(m, 2*time.Millisecond)
+				go ledger.Handle(lastTwo(m), m.UUID, 2*time.Millisecond, m.Ack)
 			}
 		}()
 	}
@@ -102,7 +102,7 @@ func lanesChange(fx *fixture) {
 	for i := range messages {
 		fx.publish(topic, fmt.Sprintf("%02d-%02d", i/keys, i%keys))
 	}
-	ledger := suite.NewLedger(messages, lastTwo)
+	ledger := judge.NewLedger(messages)
 	take := func(lanes, n int) {
 		p := fx.pubSub(config{ConsumerGroup: "billing", Lanes: lanes, LaneKey: lastTwo})
 		in := fx.subscribe(p, topic)
@@ -112,7 +112,7 @@ func lanesChange(fx *fixture) {
 			if m == nil {
 				failf("with %d lanes a message did not come", lanes)
 			}
-			ledger.Handle(m, 0)
+			ledger.Handle(lastTwo(m), m.UUID, 0, m.Ack)
 		}
 		must(p.Close())
 	}

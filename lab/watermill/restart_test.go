@@ -1,4 +1,4 @@
-package tests
+package watermill
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/judge"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
-	"github.com/memstreamer/memstreamer/watermill/internal/suite"
 )
 
 // TestRestart ends and opens the streamer again and again while messages wait in
@@ -20,7 +20,7 @@ func TestRestart(t *testing.T) {
 	eachBackend(t, func(t *testing.T, open opener) {
 		const messages, keys, each = 60, 6, 7
 		metadata := message.Metadata{"topic": "elsewhere", "bytes": "\xff\x00", "": ""}
-		ledger := suite.NewLedger(messages, key)
+		ledger := judge.NewLedger(messages)
 		run := func(lanes, publish, take int) {
 			streamer, stop := open(t)
 			defer stop()
@@ -39,7 +39,7 @@ func TestRestart(t *testing.T) {
 				case m := <-in:
 					require.Equal(t, metadata, m.Metadata)
 					require.Len(t, m.Payload, 3)
-					ledger.Handle(m, 0)
+					ledger.Handle(key(m), m.UUID, 0, m.Ack)
 				case <-time.After(30 * time.Second):
 					require.FailNow(t, "no message came")
 				}

@@ -1,4 +1,4 @@
-package suite
+package judge
 
 import (
 	"errors"
@@ -6,50 +6,45 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Ledger handles messages, and records whether they came as a group has them: each
-// once, one of a key at a time, and in the order of their UUIDs. Its methods are
-// safe for concurrent use.
+// Ledger handles messages with keys, and records whether they came as a group has
+// them: each once, one of a key at a time, and in the order of their IDs. Its
+// methods are safe for concurrent use.
 type Ledger struct {
 	All chan struct{} // closed when all messages were handled
 
 	messages int
-	key      func(*message.Message) string
 
 	mu                   sync.Mutex
 	total, busy, busiest int
-	handled              map[string][]string // UUIDs, by key
+	handled              map[string][]string // IDs, by key
 	handling             map[string]int
 	errs                 []error
 }
 
 // NewLedger returns a Ledger of that many messages.
-func NewLedger(messages int, key func(*message.Message) string) *Ledger {
+func NewLedger(messages int) *Ledger {
 	return &Ledger{
 		All:      make(chan struct{}),
 		messages: messages,
-		key:      key,
 		handled:  make(map[string][]string),
 		handling: make(map[string]int),
 	}
 }
 
-// Handle takes d for m, and acks it.
-func (l *Ledger) Handle(m *message.Message, d time.Duration) {
-	key := l.key(m)
+// Handle takes d for a message, and acks it.
+func (l *Ledger) Handle(key, id string, d time.Duration, ack func() bool) {
 	l.count(key, 1)
 	time.Sleep(d)
 	l.count(key, -1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.handled[key] = append(l.handled[key], m.UUID)
+	l.handled[key] = append(l.handled[key], id)
 	if l.total++; l.total == l.messages {
 		close(l.All)
 	}
-	m.Ack()
+	ack()
 }
 
 func (l *Ledger) count(key string, n int) {
@@ -68,9 +63,9 @@ func (l *Ledger) count(key string, n int) {
 func (l *Ledger) Check(atOnce int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for key, uuids := range l.handled {
-		if !slices.IsSorted(uuids) || len(slices.Compact(slices.Clone(uuids))) < len(uuids) {
-			l.errs = append(l.errs, fmt.Errorf("the messages of key %q were handled in the order %q", key, uuids))
+	for key, ids := range l.handled {
+		if !slices.IsSorted(ids) || len(slices.Compact(slices.Clone(ids))) < len(ids) {
+			l.errs = append(l.errs, fmt.Errorf("the messages of key %q were handled in the order %q", key, ids))
 		}
 	}
 	if l.busiest > atOnce {

@@ -1,25 +1,39 @@
-// Package suite runs Watermill's universal suite, pubsub/tests, on a streamer.
-package suite
+package watermill
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
 )
 
-// Run runs the suite on newStreamer's streamers, one for each of its four runs:
+var full = flag.Bool("full", false, "send as many messages as the universal suite does to a disk too, which takes minutes")
+
+func TestUniversalSuite(t *testing.T) {
+	t.Run("memory", func(t *testing.T) { runSuite(t, false, newMemory) })
+	eachBackend(t, func(t *testing.T, open opener) {
+		s, stop := open(t)
+		t.Cleanup(stop) // after the parallel tests
+		runSuite(t, !*full, func(*testing.T) memstreamer.EventStreamer { return s })
+	})
+}
+
+func newMemory(*testing.T) memstreamer.EventStreamer { return memstreamer.New() }
+
+// runSuite runs the suite on newStreamer's streamers, one for each of its four runs:
 // with a group and without, with one lane and with eight. What it skips because
 // of ExactlyOnceDelivery is run without that; the README lists the rest.
 //
 // With short it sends a hundred messages where it would send thousands.
-func Run(t *testing.T, short bool, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
-	each(t, newStreamer, func(t *testing.T, features tests.Features, open tests.PubSubConstructor, openGroup tests.ConsumerGroupPubSubConstructor) {
+func runSuite(t *testing.T, short bool, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
+	eachConfig(t, newStreamer, func(t *testing.T, features tests.Features, open tests.PubSubConstructor, openGroup tests.ConsumerGroupPubSubConstructor) {
 		features.ForceShort = short
 		tests.TestPubSub(t, features, open, openGroup)
 
@@ -36,14 +50,8 @@ func Run(t *testing.T, short bool, newStreamer func(t *testing.T) memstreamer.Ev
 	})
 }
 
-// RunStress runs their stress suite: the universal suite ten times at once, or as
-// often as the environment variable STRESS_TEST_COUNT says.
-func RunStress(t *testing.T, newStreamer func(t *testing.T) memstreamer.EventStreamer) {
-	each(t, newStreamer, tests.TestPubSubStressTest)
-}
-
-// each calls run with what its suites take, for each way to configure the Pub/Sub.
-func each(
+// eachConfig calls run with what its suites take, for each way to configure the Pub/Sub.
+func eachConfig(
 	t *testing.T,
 	newStreamer func(t *testing.T) memstreamer.EventStreamer,
 	run func(*testing.T, tests.Features, tests.PubSubConstructor, tests.ConsumerGroupPubSubConstructor),
@@ -56,7 +64,7 @@ func each(
 				// Two at a time, since the suite closes a publisher whose subscriber it goes
 				// on to use.
 				openGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
-					return open(t, streamer, group, lanes), open(t, streamer, group, lanes)
+					return newPubSub(t, streamer, group, lanes), newPubSub(t, streamer, group, lanes)
 				}
 				run(t, tests.Features{
 					ConsumerGroups:                   group != "",
@@ -71,7 +79,7 @@ func each(
 	}
 }
 
-func open(t *testing.T, streamer memstreamer.EventStreamer, group string, lanes int) *memwatermill.PubSub {
+func newPubSub(t *testing.T, streamer memstreamer.EventStreamer, group string, lanes int) *memwatermill.PubSub {
 	pubSub, err := memwatermill.NewPubSub(streamer, memwatermill.Config{
 		ConsumerGroup: group,
 		Lanes:         lanes,
@@ -82,9 +90,7 @@ func open(t *testing.T, streamer memstreamer.EventStreamer, group string, lanes 
 		MaxNackDelay: 2 * time.Millisecond,
 		CloseTimeout: time.Second,
 	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	// Not all that it opens does it close.
 	t.Cleanup(func() { _ = pubSub.Close() })
 	return pubSub

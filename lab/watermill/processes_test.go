@@ -1,4 +1,4 @@
-package tests
+package watermill
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
+	"github.com/memstreamer/memstreamer/internal/judge"
 	"github.com/memstreamer/memstreamer/jetstream"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
-	"github.com/memstreamer/memstreamer/watermill/internal/suite"
 )
 
 // TestTwoProcesses has two streamers on one server, which know as little of one
@@ -20,7 +20,7 @@ import (
 // one of a key at a time and in its key's order. One may come to both.
 func TestTwoProcesses(t *testing.T) {
 	const messages, lanes = 200, 4
-	ledger := suite.NewLedger(messages, key)
+	ledger := judge.NewLedger(messages)
 	var cameTo sync.Map // the process that a message came to first
 	var byProcess [2]atomic.Int64
 	var publisher message.Publisher
@@ -37,7 +37,7 @@ func TestTwoProcesses(t *testing.T) {
 					continue
 				}
 				byProcess[process].Add(1)
-				go ledger.Handle(m, time.Millisecond)
+				go ledger.Handle(key(m), m.UUID, time.Millisecond, m.Ack)
 			}
 		}()
 		publisher = p

@@ -1,4 +1,4 @@
-package tests
+package watermill
 
 import (
 	"database/sql"
