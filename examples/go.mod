@@ -6,13 +6,16 @@ replace (
 	github.com/memstreamer/memstreamer => ../
 	github.com/memstreamer/memstreamer/luno => ../luno
 	github.com/memstreamer/memstreamer/metrics => ../metrics
+	github.com/memstreamer/memstreamer/watermill => ../watermill
 )
 
 require (
+	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/luno/workflow v0.5.0
 	github.com/memstreamer/memstreamer v0.1.0
 	github.com/memstreamer/memstreamer/luno v0.1.0
 	github.com/memstreamer/memstreamer/metrics v0.1.0
+	github.com/memstreamer/memstreamer/watermill v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -21,14 +24,19 @@ require (
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
-	github.com/elnormous/contenttype v1.0.4 // indirect
+	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/lithammer/shortuuid/v3 v3.0.7 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/oklog/ulid v1.3.1 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/sony/gobreaker v1.0.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sys v0.50.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect

@@ -1,9 +1,9 @@
-// Example takes orders through Watermill's Router and CQRS component on a
+// Command pubsub takes orders through Watermill's Router and CQRS component on a
 // memstreamer: a command places an order, which is charged, in 16 lanes by
 // customer, and shipped. Some charges fail at first and are retried, and some
 // cards are declined, whose orders go to a poison queue.
 //
-//	go run ./example
+//	go run -C examples ./pubsub
 package main
 
 import (
@@ -20,18 +20,18 @@ import (
 func main() {
 	orders := flag.Int("orders", 1000, "place `N` orders")
 	flag.Usage = func() {
-		fmt.Fprint(os.Stderr, "Example takes orders through Watermill's Router on a memstreamer, and prints what became of them.\n\nusage: go run ./example [-orders N]\n\n")
+		fmt.Fprint(os.Stderr, "Pubsub takes orders through Watermill's Router on a memstreamer, and prints what became of them.\n\nUsage: go run -C examples ./pubsub [-orders N]\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	if *orders < 1 || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "example: -orders must be positive, and there are no arguments")
+		fmt.Fprintln(os.Stderr, "pubsub: -orders must be positive, and there are no arguments")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *orders, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "example:", err)
+		fmt.Fprintln(os.Stderr, "pubsub:", err)
 		os.Exit(1)
 	}
 }
