@@ -1,0 +1,138 @@
+// Package drivers tests package sqlite on drivers other than the one of its own
+// tests, and by histories. Two drivers register the same name, so each has a package,
+// which imports this one.
+package drivers
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/sqlite"
+	"github.com/memstreamer/memstreamer/streamertest"
+)
+
+// contract has time for 2,000 hand-offs, which are 4,000 commits, on a busy machine.
+var contract = []streamertest.Option{streamertest.InMemory(), streamertest.WithDeadline(time.Minute)}
+
+// Run tests a driver: dsn returns the name of a database for its file.
+func Run(t *testing.T, driver string, dsn func(file string) string) {
+	openDB := func(t *testing.T, dsn string, pool int) (db *sql.DB) {
+		t.Helper()
+		var err error
+		var opened sync.WaitGroup
+		opened.Go(func() {
+			// The suite knows its streamer's goroutines by a label, which the
+			// database's own must not have.
+			pprof.SetGoroutineLabels(context.Background())
+			db, err = sql.Open(driver, dsn)
+		})
+		opened.Wait()
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, db.Close()) })
+		db.SetMaxOpenConns(pool)
+		return db
+	}
+	open := func(t *testing.T, file string, pool int) *sqlite.Streamer {
+		t.Helper()
+		s, err := sqlite.New(t.Context(), openDB(t, dsn(file), pool))
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, s.Close()) })
+		return s
+	}
+	for _, pool := range []int{1, 8} {
+		t.Run(fmt.Sprint("contract, pool of ", pool), func(t *testing.T) {
+			streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
+				return open(t, filepath.Join(t.TempDir(), "test.db"), pool)
+			}, contract...)
+		})
+	}
+	t.Run("contract, in memory", func(t *testing.T) {
+		streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
+			return open(t, ":memory:", 1)
+		}, contract...)
+	})
+	t.Run("restart", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "test.db")
+		restart(t, func() *sqlite.Streamer { return open(t, file, 1) })
+	})
+	t.Run("another writer", func(t *testing.T) {
+		// SQLite's own timeout would have it wait for 5 minutes.
+		name := strings.Replace(dsn(filepath.Join(t.TempDir(), "test.db")), "5000", "300000", 1)
+		require.Contains(t, name, "300000")
+		waits(t, openDB(t, name, 1), openDB(t, name, 1))
+	})
+}
+
+// waits has the context of a Send end while another connection writes.
+func waits(t *testing.T, db, other *sql.DB) {
+	s, err := sqlite.New(t.Context(), db)
+	require.NoError(t, err)
+	snd, err := s.NewSender(t.Context(), "orders")
+	require.NoError(t, err)
+	tx, err := other.Begin()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	sent := make(chan error, 1)
+	go func() { sent <- snd.Send(ctx, "a", 1, nil) }()
+	select {
+	case err := <-sent:
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	case <-time.After(time.Minute):
+		t.Error("Send waits for the other connection")
+	}
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, snd.Send(t.Context(), "b", 1, nil))
+	var events int
+	require.NoError(t, other.QueryRow(`SELECT count(*) FROM memstreamer_events`).Scan(&events))
+	assert.Equal(t, 1, events)
+	var timeout int
+	require.NoError(t, db.QueryRow(`PRAGMA busy_timeout`).Scan(&timeout))
+	assert.Equal(t, 300_000, timeout, "the engine's setting")
+	require.NoError(t, s.Close())
+}
+
+// restart sends what is hard to store, and receives it from the next streamer.
+func restart(t *testing.T, open func() *sqlite.Streamer) {
+	const hard = "a zero \x00, and no UTF-8 \xff"
+	events := []memstreamer.Event{
+		{ID: 1, ForeignID: hard, Type: -1, Headers: map[memstreamer.Header]string{"bytes": "\xff\x00", "quote": `"`, "run_id": "1"}},
+		{ID: 2, ForeignID: "plain", Type: 1, Headers: map[memstreamer.Header]string{"run_id": "1", "zero": "\x00"}},
+		{ID: 3},
+	}
+	s := open()
+	receive := func(name string, want ...memstreamer.Event) {
+		r, err := s.NewReceiver(t.Context(), hard, name)
+		require.NoError(t, err)
+		for _, w := range want {
+			e, ack, err := r.Recv(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, ack())
+			w.CreatedAt = e.CreatedAt
+			assert.Equal(t, w, *e)
+		}
+	}
+	snd, err := s.NewSender(t.Context(), hard)
+	require.NoError(t, err)
+	for _, e := range events {
+		require.NoError(t, snd.Send(t.Context(), e.ForeignID, e.Type, e.Headers))
+	}
+	receive(hard, events[0])
+	receive("new")
+	require.NoError(t, s.Close())
+
+	s = open()
+	receive(hard, events[1:]...)
+	receive("new", events...)
+}
