@@ -82,7 +82,8 @@ func TestStatsOfDeleted(t *testing.T) {
 
 // Stats of more consumers than the server lists at once.
 func TestStatsPages(t *testing.T) {
-	const names = 300 // of 256
+	t.Parallel()
+	const names = 300 // the server lists 256
 	s, _ := startStreamer(t, jetstream.WithStorage(natsjs.MemoryStorage))
 	long := strings.Repeat("long", 100)
 	for n := range names {
