@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -73,8 +74,8 @@ func (s *Streamer) commitUntilClosed(ctx context.Context, o *op) error {
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
 	err := s.commit(joined, o)
-	if errors.Is(err, context.Canceled) && ctx.Err() == nil && s.closing.Err() != nil {
-		return errClosed
+	if errors.Is(err, context.Canceled) && s.closing.Err() != nil {
+		return cmp.Or(ctx.Err(), errClosed)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,6 +163,34 @@ func TestCloseWakes(t *testing.T) {
 	release()
 	require.ErrorIs(t, s.Forget(t.Context(), "orders", "name"), memstreamer.ErrClosed)
 	assert.Empty(t, kept(open(t, s.db)))
+}
+
+// expiring is a context whose deadline passes without its Done channel being closed
+// yet.
+type expiring struct {
+	context.Context
+	expired atomic.Bool
+}
+
+func (c *expiring) Err() error {
+	if c.expired.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// TestCloseAndDeadline closes the streamer while a Send waits whose deadline passes at
+// the same time: it fails with its context's error, not with that of the one by which
+// Close ends it.
+func TestCloseAndDeadline(t *testing.T) {
+	s := open(t, tempDB(t))
+	s.turn <- struct{}{} // which has it wait
+	defer func() { <-s.turn }()
+	ctx := &expiring{Context: context.Background()}
+	sent := start(t, s, func() error { return sendOne(ctx, s) })
+	ctx.expired.Store(true)
+	s.close() // as Close does first
+	require.ErrorIs(t, <-sent[0], context.DeadlineExceeded)
 }
 
 func TestNewRefuses(t *testing.T) {
