@@ -8,9 +8,10 @@ import (
 // cursor is the position of one consumer. It outlives its receivers, unless it is
 // ephemeral: until it is forgotten, it holds the event at next and all that follow.
 type cursor struct {
-	topic *topic
-	key   cursorKey
-	life  int64 // see Consumer.Life; 0 without a Journal
+	topic     *topic
+	name      string
+	ephemeral bool
+	life      int64 // see Consumer.Life; 0 without a Journal
 
 	next       int64 // position of the oldest event not acked
 	deliveries int64 // how often Recv has returned that event
@@ -22,10 +23,13 @@ type cursor struct {
 	expiry     expiry // of the latest close of a receiver; scheduled while none is open
 }
 
-// cursorKey finds a cursor in its topic.
-type cursorKey struct {
-	name      string
-	ephemeral *cursor // the cursor itself if it is ephemeral, else nil
+// key returns what finds c in its topic: its name or, since an ephemeral receiver shares
+// its cursor with nobody of its name, c itself.
+func (c *cursor) key() any {
+	if c.ephemeral {
+		return c
+	}
+	return c.name
 }
 
 func (c *cursor) open() {
@@ -43,7 +47,7 @@ func (c *cursor) close(now time.Duration) {
 	c.receivers--
 	switch {
 	case c.receivers > 0:
-	case c.key.ephemeral != nil:
+	case c.ephemeral:
 		c.forget()
 	default:
 		c.topic.streamer.retention.schedule(&c.expiry, c.expiry.since)
@@ -80,11 +84,11 @@ func (c *cursor) forget() {
 	c.forgotten = true
 	t.streamer.retention.cancel(&c.expiry)
 	t.log.release(c.next)
-	t.cursors.delete(c.key)
+	t.cursors.delete(c.key())
 	t.streamer.cursors--
 	t.reschedule()
 	t.forgetIfUnused()
-	if t.streamer.dropped != nil && c.key.ephemeral == nil {
+	if t.streamer.dropped != nil && !c.ephemeral {
 		t.streamer.dropped.consumers.push(c.consumer())
 	}
 }

@@ -39,7 +39,7 @@ func (s *StreamConstructor) SharesNames(topic, name string) bool {
 		return true
 	})
 	t.cursors.entries.Range(func(key, c any) bool {
-		shared = shared || same(key.(cursorKey).name, name) || same(c.(*cursor).key.name, name)
+		shared = shared || same(key.(string), name) || same(c.(*cursor).name, name)
 		return true
 	})
 	return shared

@@ -20,15 +20,14 @@ func (s *StreamConstructor) CheckInvariants() error {
 		ofTopic := 0
 		for c := range t.cursors.all() {
 			ofTopic++
-			key := c.key
-			if t.cursors.get(key) != c || c.topic != t || c.forgotten {
-				return fmt.Errorf("cursor %q is not under its key", key.name)
+			if t.cursors.get(c.key()) != c || c.topic != t || c.forgotten {
+				return fmt.Errorf("cursor %q is not under its key", c.name)
 			}
-			if c.key.ephemeral != nil && (c.key.ephemeral != c || c.receivers != 1) {
-				return fmt.Errorf("ephemeral cursor %q has %d receivers", key.name, c.receivers)
+			if c.ephemeral && c.receivers != 1 {
+				return fmt.Errorf("ephemeral cursor %q has %d receivers", c.name, c.receivers)
 			}
 			if c.next < t.log.slots.first || c.next > t.log.end() {
-				return fmt.Errorf("cursor %q at %d is outside of the log, %d to %d", key.name, c.next, t.log.slots.first, t.log.end())
+				return fmt.Errorf("cursor %q at %d is outside of the log, %d to %d", c.name, c.next, t.log.slots.first, t.log.end())
 			}
 			holders[c.next]++
 			if s.retention.period > 0 && c.receivers == 0 {

@@ -184,7 +184,7 @@ func (j Journal) add(c Consumer) *cursor {
 }
 
 func (c *cursor) consumer() Consumer {
-	return Consumer{Topic: c.topic.name, Name: c.key.name, Life: c.life, After: c.topic.before(c.next), AckedID: c.ackedID}
+	return Consumer{Topic: c.topic.name, Name: c.name, Life: c.life, After: c.topic.before(c.next), AckedID: c.ackedID}
 }
 
 // before returns an ID that is less than that of the event at position, whether that

@@ -220,7 +220,7 @@ func (s *StreamConstructor) unexpired(topic, name string, now time.Duration) *cu
 // consumer returns the cursor of a consumer, or nil if there is none.
 func (s *StreamConstructor) consumer(topic, name string) *cursor {
 	if t := s.topics.get(topic); t != nil {
-		return t.cursors.get(cursorKey{name: name})
+		return t.cursors.get(name)
 	}
 	return nil
 }

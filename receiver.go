@@ -106,5 +106,5 @@ func (r *receiver) Close() error {
 }
 
 func (r *receiver) errClosed() error {
-	return fmt.Errorf("%w: the receiver of topic %q and name %q", ErrClosed, r.cursor.topic.name, r.cursor.key.name)
+	return fmt.Errorf("%w: the receiver of topic %q and name %q", ErrClosed, r.cursor.topic.name, r.cursor.name)
 }

@@ -95,8 +95,8 @@ func (t *topic) stats() TopicStats {
 func (c *cursor) stats() ReceiverStats {
 	stats := ReceiverStats{
 		Topic:      c.topic.name,
-		Name:       c.key.name,
-		Ephemeral:  c.key.ephemeral != nil,
+		Name:       c.name,
+		Ephemeral:  c.ephemeral,
 		Open:       c.receivers,
 		Parked:     c.parked,
 		Lag:        c.lag(),

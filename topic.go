@@ -16,7 +16,7 @@ type topic struct {
 	changed sync.Cond
 
 	log     log
-	cursors registry[cursorKey, *cursor]
+	cursors registry[any, *cursor]
 	users   int    // open senders and receivers
 	expiry  expiry // of the oldest event, scheduled while only its age keeps it
 }
@@ -61,13 +61,10 @@ func (t *topic) start(o ReceiverOptions, now time.Duration) int64 {
 
 func (t *topic) newCursor(name string, position int64, ephemeral bool) *cursor {
 	// Clone: name may be a substring that would pin a larger string.
-	c := &cursor{topic: t, key: cursorKey{name: strings.Clone(name)}, next: position}
-	if ephemeral {
-		c.key.ephemeral = c
-	}
+	c := &cursor{topic: t, name: strings.Clone(name), ephemeral: ephemeral, next: position}
 	c.expiry.of = c
 	t.log.hold(position)
-	t.cursors.put(c.key, c)
+	t.cursors.put(c.key(), c)
 	t.streamer.cursors++
 	t.reschedule()
 	return c
