@@ -7,16 +7,18 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-// TestSilentServer has a server that takes what it is sent and says nothing.
+// TestSilentServer has a server that takes what it is sent and says nothing, and no
+// other to connect to.
 func TestSilentServer(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	js, l := startLine(t)
+	js, l := startLine(t, nats.NoReconnect())
 	direct := connect(t, l.server.ClientURL())
 	s := newStreamer(t, js, jetstream.WithAckTimeout(50*time.Millisecond))
 	snd := newSender(t, s, "topic")

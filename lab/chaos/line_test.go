@@ -21,11 +21,11 @@ type line struct {
 	end     *lineEnd // the present one
 }
 
-func startLine(t testing.TB) (natsjs.JetStream, *line) {
+func startLine(t testing.TB, opts ...nats.Option) (natsjs.JetStream, *line) {
 	t.Helper()
 	l := &line{server: startServer(t)}
 	l.changed.L = &l.mu
-	return connect(t, l.server.ClientURL(), nats.SetCustomDialer(l)), l
+	return connect(t, l.server.ClientURL(), append(opts, nats.SetCustomDialer(l))...), l
 }
 
 // Dial implements [nats.CustomDialer].
