@@ -184,11 +184,16 @@ func TestSendOutlastsSilence(t *testing.T) {
 // leaf node never has.
 func TestSendOutlastsStop(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	_, leaf := startLeaf(t)
-	for name, js := range map[string]natsjs.JetStream{"embedded": startEmbedded(t), "leaf": leaf} {
+	for name, start := range map[string]func(t *testing.T) natsjs.JetStream{
+		"embedded": func(t *testing.T) natsjs.JetStream { return startEmbedded(t) },
+		"leaf": func(t *testing.T) natsjs.JetStream {
+			_, leaf := startLeaf(t)
+			return leaf
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			sends := 0
-			js := failing{JetStream: js, publish: func(context.Context) error {
+			js := failing{JetStream: start(t), publish: func(context.Context) error {
 				if sends++; sends <= 2 {
 					return nats.ErrNoResponders
 				}
