@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime/pprof"
 	"sync"
@@ -21,12 +20,7 @@ import (
 	"github.com/memstreamer/memstreamer/streamertest"
 )
 
-func TestMain(m *testing.M) {
-	if file := os.Getenv(killFile); file != "" {
-		killChild(file)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // contract has time for 2,000 hand-offs, which are 4,000 commits, on a busy machine.
 var contract = []streamertest.Option{streamertest.InMemory(), streamertest.WithDeadline(time.Minute)}

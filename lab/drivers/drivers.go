@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime/pprof"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/sqlite"
@@ -25,27 +27,50 @@ import (
 // contract has time for 2,000 hand-offs, which are 4,000 commits, on a busy machine.
 var contract = []streamertest.Option{streamertest.InMemory(), streamertest.WithDeadline(time.Minute)}
 
-// Run tests a driver: dsn returns the name of a database for its file.
-func Run(t *testing.T, driver string, dsn func(file string) string) {
-	openDB := func(t *testing.T, dsn string, pool int) (db *sql.DB) {
+// Driver is a driver to be tested.
+type Driver struct {
+	Name string                   // as it registers itself
+	DSN  func(file string) string // of a database with a write-ahead log and a busy_timeout of 5000
+}
+
+// Main is the TestMain of a driver's package, whose binary is also the child of
+// [Faults].
+func Main(m *testing.M, d Driver) {
+	if file := os.Getenv(childFile); file != "" {
+		child(d, file)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// open opens a database with a pool of that many connections.
+func (d Driver) open(dsn string, pool int) (db *sql.DB, err error) {
+	var opened sync.WaitGroup
+	opened.Go(func() {
+		// The suite knows its streamer's goroutines by a label, which the
+		// database's own must not have.
+		pprof.SetGoroutineLabels(context.Background())
+		db, err = sql.Open(d.Name, dsn)
+	})
+	opened.Wait()
+	if err == nil {
+		db.SetMaxOpenConns(pool)
+	}
+	return db, err
+}
+
+// Run has the driver do what the contract says, keep what is hard to store, and give
+// way to another writer.
+func Run(t *testing.T, d Driver) {
+	openDB := func(t *testing.T, dsn string, pool int) *sql.DB {
 		t.Helper()
-		var err error
-		var opened sync.WaitGroup
-		opened.Go(func() {
-			// The suite knows its streamer's goroutines by a label, which the
-			// database's own must not have.
-			pprof.SetGoroutineLabels(context.Background())
-			db, err = sql.Open(driver, dsn)
-		})
-		opened.Wait()
+		db, err := d.open(dsn, pool)
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, db.Close()) })
-		db.SetMaxOpenConns(pool)
 		return db
 	}
 	open := func(t *testing.T, file string, pool int) *sqlite.Streamer {
 		t.Helper()
-		s, err := sqlite.New(t.Context(), openDB(t, dsn(file), pool))
+		s, err := sqlite.New(t.Context(), openDB(t, d.DSN(file), pool))
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, s.Close()) })
 		return s
@@ -68,7 +93,7 @@ func Run(t *testing.T, driver string, dsn func(file string) string) {
 	})
 	t.Run("another writer", func(t *testing.T) {
 		// SQLite's own timeout would have it wait for 5 minutes.
-		name := strings.Replace(dsn(filepath.Join(t.TempDir(), "test.db")), "5000", "300000", 1)
+		name := strings.Replace(d.DSN(filepath.Join(t.TempDir(), "test.db")), "5000", "300000", 1)
 		require.Contains(t, name, "300000")
 		waits(t, openDB(t, name, 1), openDB(t, name, 1))
 	})

@@ -1,0 +1,212 @@
+package drivers
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer/sqlite"
+)
+
+var kills = flag.Int("kills", 5, "how often Faults kills its child")
+
+// Faults kills a process again and again whose streamers are closed and opened, whose
+// engine writes all the time, whose disk is full now and then, and whose consumers
+// come and go while retention drops events. Its judge checks what the process was told
+// against what it finds later, and what a streamer finds in the end.
+func Faults(t *testing.T, d Driver) {
+	file := filepath.Join(t.TempDir(), "test.db")
+	j := newJudge(t)
+	for range *kills {
+		killAfter(t, file, time.Duration(200+rand.IntN(800))*time.Millisecond, j.line)
+	}
+
+	db, err := d.open(d.DSN(file), 1)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, db.Close()) }()
+	var ok string
+	require.NoError(t, db.QueryRow(`PRAGMA integrity_check`).Scan(&ok))
+	require.Equal(t, "ok", ok)
+	s, err := sqlite.New(t.Context(), db)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, s.Close()) }()
+	j.opened()
+	for _, r := range s.Stats().Receivers {
+		j.found(consumer{r.Topic, r.Name})
+	}
+	for _, topic := range topics {
+		snd, err := s.NewSender(t.Context(), topic)
+		require.NoError(t, err)
+		require.NoError(t, snd.Send(t.Context(), "last", 1, nil))
+		for _, name := range consumers {
+			r, err := s.NewReceiver(t.Context(), topic, name)
+			require.NoError(t, err)
+			for {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				e, ack, err := r.Recv(ctx)
+				cancel()
+				require.NoError(t, err)
+				if e.ForeignID == "last" {
+					break
+				}
+				j.received(consumer{topic, name}, e.ForeignID, e.ID)
+				require.NoError(t, ack())
+			}
+		}
+	}
+	j.finish()
+}
+
+// killAfter runs the child, kills it d after its first line, and hands its lines to
+// read.
+func killAfter(t *testing.T, file string, d time.Duration, read func(line string)) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childFile+"="+file)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewReader(out)
+	for first := true; ; first = false {
+		line, err := lines.ReadString('\n')
+		if err == io.EOF { // and what is left is a line cut off by the kill
+			break
+		}
+		require.NoError(t, err)
+		if first {
+			time.AfterFunc(d, func() { _ = cmd.Process.Kill() })
+		}
+		read(line)
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	require.Equal(t, -1, exit.ExitCode(), "it was not killed")
+}
+
+type consumer struct{ topic, name string }
+
+// judge checks that no event that was sent is lost, none comes again once it was acked,
+// each comes again whose ack failed, no ID is given twice, no event is there whose Send
+// failed, and no consumer that was forgotten.
+type judge struct {
+	t         *testing.T
+	sent      map[string][]string // confirmed, by topic
+	failed    map[string]bool     // events
+	ids       map[int64]string    // the event of each ID
+	got       map[consumer]map[string]bool
+	acked     map[consumer]int64 // the greatest ID confirmed
+	last      map[consumer]int64 // the last ID received, by this streamer
+	again     map[consumer]int64 // the ID that has to come next, since its ack failed
+	forgotten map[consumer]bool
+	counts    map[string]int // lines, by what they say
+}
+
+func newJudge(t *testing.T) *judge {
+	j := &judge{
+		t:         t,
+		sent:      make(map[string][]string),
+		failed:    make(map[string]bool),
+		ids:       make(map[int64]string),
+		got:       make(map[consumer]map[string]bool),
+		acked:     make(map[consumer]int64),
+		last:      make(map[consumer]int64),
+		again:     make(map[consumer]int64),
+		forgotten: make(map[consumer]bool),
+		counts:    make(map[string]int),
+	}
+	for _, topic := range topics {
+		for _, name := range consumers {
+			j.got[consumer{topic, name}] = make(map[string]bool)
+		}
+	}
+	return j
+}
+
+// line takes a line of the child.
+func (j *judge) line(line string) {
+	var what, foreignID string
+	var c consumer
+	var id int64
+	_, err := fmt.Sscan(line, &what, &c.topic, &c.name, &foreignID, &id)
+	require.NoError(j.t, err, line)
+	if what == "failed" {
+		j.counts[what+": "+c.name]++
+	} else {
+		j.counts[what]++
+	}
+	switch what {
+	case "opened":
+		j.opened()
+	case "found":
+		j.found(c)
+	case "making":
+		delete(j.forgotten, c)
+	case "forgot":
+		j.forgotten[c] = true
+	case "sent":
+		j.sent[c.topic] = append(j.sent[c.topic], foreignID)
+	case "failed":
+		j.failed[foreignID] = true
+	case "received":
+		j.received(c, foreignID, id)
+	case "acked":
+		j.acked[c] = id
+	case "unacked":
+		j.again[c] = id
+	default:
+		require.Fail(j.t, line)
+	}
+}
+
+func (j *judge) opened() { clear(j.last) }
+
+func (j *judge) found(c consumer) {
+	assert.False(j.t, j.forgotten[c], "%s is there after it was forgotten", c)
+	assert.NotEqual(j.t, ephemeral, c.name, "it is there after a restart")
+}
+
+func (j *judge) received(c consumer, foreignID string, id int64) {
+	if known := j.ids[id]; known != "" {
+		assert.Equal(j.t, known, foreignID, "ID %d is given twice", id)
+	}
+	j.ids[id] = foreignID
+	got := j.got[c]
+	if got == nil {
+		return // it comes and goes
+	}
+	got[foreignID] = true
+	assert.Greater(j.t, id, j.acked[c], "%s received event %d after its ack", c, id)
+	assert.GreaterOrEqual(j.t, id, j.last[c], "%s received event %d out of order", c, id)
+	j.last[c] = id
+	if again := j.again[c]; again > 0 {
+		assert.Equal(j.t, again, id, "%s did not receive the event again whose ack failed", c)
+		delete(j.again, c)
+	}
+}
+
+// finish judges what has to be true once everything was received.
+func (j *judge) finish() {
+	for c, got := range j.got {
+		for _, foreignID := range j.sent[c.topic] {
+			assert.True(j.t, got[foreignID], "%s never received %s", c, foreignID)
+		}
+	}
+	for _, foreignID := range j.ids {
+		assert.False(j.t, j.failed[foreignID], "%s is there, whose Send has failed", foreignID)
+	}
+	j.t.Log(j.counts)
+	for _, what := range []string{"found", "forgot", "sent", "failed: closed", "failed: deadline", "acked", "unacked"} {
+		assert.NotZero(j.t, j.counts[what], what)
+	}
+}
