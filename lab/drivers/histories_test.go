@@ -25,14 +25,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestHistories(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			judge(t, seed, openDB(t, 1))
+			judgeHistory(t, seed, openDB(t, 1))
 		})
 		t.Run(fmt.Sprint("seed ", seed, ", beside a writer"), func(t *testing.T) {
 			db := openDB(t, 4)
 			var writing sync.WaitGroup
 			done := make(chan struct{})
 			writing.Go(func() { write(t, db, done) })
-			judge(t, seed, db)
+			judgeHistory(t, seed, db)
 			close(done)
 			writing.Wait()
 		})
@@ -48,7 +48,7 @@ func openDB(t *testing.T, pool int) *sql.DB {
 	return db
 }
 
-func judge(t *testing.T, seed uint64, db *sql.DB) {
+func judgeHistory(t *testing.T, seed uint64, db *sql.DB) {
 	h := histories.Run(histories.NewPlan(seed), histories.Real, func(clock memstreamer.Clock, retention time.Duration) histories.Streamer {
 		s, err := sqlite.New(t.Context(), db, sqlite.WithClock(clock), sqlite.WithRetention(retention))
 		require.NoError(t, err)
