@@ -60,7 +60,8 @@ func TestStored(t *testing.T) {
 	topics := []string{"plain", "not UTF-8 \xff", "a zero \x00", "a quote '\""}
 	c := new(clock)
 	c.add(time.Hour + 1)
-	s := open(t, tempDB(t), WithClock(c))
+	// Times are local, whatever the clock's are.
+	s := open(t, tempDB(t), WithClock(clockFunc(func() time.Time { return c.Now().UTC() })))
 	for _, topic := range topics {
 		snd := newSender(t, s, topic)
 		for _, e := range events {
@@ -73,8 +74,7 @@ func TestStored(t *testing.T) {
 			for _, want := range events {
 				e, ack, err := r.Recv(t.Context())
 				require.NoError(t, err)
-				assert.True(t, c.Now().Equal(e.CreatedAt))
-				want.ID, want.CreatedAt = e.ID, e.CreatedAt
+				want.ID, want.CreatedAt = e.ID, c.Now()
 				assert.Equal(t, want, *e)
 				require.NoError(t, ack())
 			}
@@ -93,6 +93,30 @@ func TestStored(t *testing.T) {
 	}
 	s = reopen(t, s)
 	check()
+}
+
+// TestStreamFromLast has new consumers start by the age of events, before a restart and
+// after it, and resume where they were.
+func TestStreamFromLast(t *testing.T) {
+	c := new(clock)
+	s := open(t, tempDB(t), WithClock(c))
+	for _, id := range []string{"a", "b", "c"} {
+		sendAs(t, s, "orders", id)
+		c.add(time.Minute)
+	}
+	open := func(name string, d time.Duration) memstreamer.EventReceiver {
+		return newReceiver(t, s, "orders", name, memstreamer.StreamFromLast(d))
+	}
+	take(t, open("two", 2*time.Minute), "b")
+	open("none", time.Second)
+	s = reopen(t, s, WithClock(c))
+	take(t, open("new", 2*time.Minute), "b", "c")
+	c.add(time.Hour)
+	take(t, open("two", 2*time.Minute), "c")
+	empty(t, open("none", 24*time.Hour))
+	take(t, open("all", 24*time.Hour), "a", "b", "c")
+	_, err := s.NewReceiver(t.Context(), "orders", "name", memstreamer.StreamFromLast(-1))
+	require.ErrorContains(t, err, "memstreamer/sqlite: NewReceiver: option 1 of 1: StreamFromLast(-1ns)")
 }
 
 // TestRetentionAcrossRestarts drops what is old, but what a name has un-acked.
