@@ -249,11 +249,6 @@ func (s *Streamer) lookUp(conn *sql.Conn) (committed bool, err error) {
 		s.apply(tx)
 	}
 	s.leader.doubt = nil
-	for _, o := range tx.ops {
-		if o.receiver != nil && o.told() { // that its NewReceiver failed
-			_ = o.receiver.Close()
-		}
-	}
 	s.opts.logger.Warn("a COMMIT failed, and its outcome was looked up", "committed", committed, "calls", len(tx.ops))
 	return committed, nil
 }

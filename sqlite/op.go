@@ -175,7 +175,10 @@ func (s *Streamer) apply(tx *transaction) {
 		switch {
 		case o.moves:
 			s.journal.Ack(o.topic, o.name, o.life, o.id)
-		case o.consumer.Life > 0:
+		case o.consumer.Life == 0:
+		case o.told(): // that the outcome is unknown: nobody has the receiver
+			s.leader.dropped.consumers = append(s.leader.dropped.consumers, o.consumer)
+		default:
 			o.receiver, _ = s.journal.Open(o.consumer) // no other life of it is open
 		}
 	}
