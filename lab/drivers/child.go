@@ -45,6 +45,9 @@ func child(d Driver, file string) {
 	check(err)
 	engine, err := d.open(d.DSN(file), 1)
 	check(err)
+	// The first connection sets the journal's mode, beside which no other may open.
+	_, err = engine.Exec(`CREATE TABLE IF NOT EXISTS engine (id INTEGER PRIMARY KEY, data BLOB)`)
+	check(err)
 	go saturate(engine)
 	go fill(db)
 	for {
@@ -68,8 +71,6 @@ func say(what, topic, name, foreignID string, id int64) {
 // saturate has the engine write nearly all the time: most of its transactions are
 // short, and some take 200 ms. It takes the pages that deleted rows leave.
 func saturate(db *sql.DB) {
-	_, err := db.Exec(`CREATE TABLE IF NOT EXISTS engine (id INTEGER PRIMARY KEY, data BLOB)`)
-	check(err)
 	for {
 		tx, err := db.Begin()
 		check(err)

@@ -45,6 +45,9 @@ func openDB(t *testing.T, pool int) *sql.DB {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, db.Close()) })
 	db.SetMaxOpenConns(pool)
+	// The first connection sets the journal's mode, beside which no other may open.
+	_, err = db.Exec(`CREATE TABLE engine (id INTEGER PRIMARY KEY)`)
+	require.NoError(t, err)
 	return db
 }
 
@@ -61,8 +64,6 @@ func judgeHistory(t *testing.T, seed uint64, db *sql.DB) {
 // write has an engine write half of the time, in transactions of a millisecond, until
 // done is closed.
 func write(t *testing.T, db *sql.DB, done chan struct{}) {
-	_, err := db.Exec(`CREATE TABLE engine (id INTEGER PRIMARY KEY)`)
-	assert.NoError(t, err)
 	for {
 		select {
 		case <-done:
