@@ -76,7 +76,7 @@ func (s *Streamer) persist(ctx context.Context, what string, first time.Duration
 			return err
 		case ctx.Err() != nil:
 			return fmt.Errorf("the server is not available: %w", err)
-		case s.isOff():
+		case errors.Is(err, nats.ErrNoResponders) && s.isOff():
 			return fmt.Errorf("%w: %w", errNoJetStream, err)
 		case !s.seemsOff(ctx, err):
 			off = time.Time{}
@@ -138,9 +138,10 @@ func (s *Streamer) seemsOff(ctx context.Context, err error) bool {
 	if !s.oneServer() {
 		return false
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) && s.home != "" {
 		// A server that has switched JetStream off keeps the API's subjects, and is
-		// silent there. Nobody has the stream's: this one it would have to refuse.
+		// silent there. Nobody has those of the stream, which was there: this one it
+		// would have to refuse.
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		_, err = s.js.Publish(ctx, s.opts.stream+".none", nil, natsjs.WithExpectStream("none"), natsjs.WithRetryAttempts(0))

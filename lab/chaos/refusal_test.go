@@ -161,6 +161,24 @@ func TestFullDisk(t *testing.T) {
 	require.ErrorContains(t, err, "the server does not store events: its disk may be full")
 }
 
+// A server that is slow when the stream is made is not taken for one without JetStream,
+// though nobody has the stream's subjects yet.
+func TestNewOutlastsSilence(t *testing.T) {
+	_, leaf := startLeaf(t)
+	for name, js := range map[string]natsjs.JetStream{"embedded": startEmbedded(t), "leaf": leaf} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			asked := 0
+			newStreamer(t, failing{JetStream: js, stream: func(ctx context.Context) error {
+				if asked++; asked <= 2 {
+					return silence(ctx)
+				}
+				return nil
+			}})
+		})
+	}
+}
+
 // A server that answers nothing at all is not taken for one whose disk is full.
 func TestSendOutlastsSilence(t *testing.T) {
 	t.Parallel() // it waits most of the time
