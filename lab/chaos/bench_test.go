@@ -24,7 +24,7 @@ func BenchmarkStreamer(b *testing.B) {
 			return newStreamer(b, startEmbedded(b), jetstream.WithExactAcks())
 		}},
 		{"Cluster", func(b *testing.B) memstreamer.EventStreamer {
-			return newStreamer(b, startCluster(b).connect(b), jetstream.WithReplicas(3))
+			return newStreamer(b, connect(b, startCluster(b)), jetstream.WithReplicas(3))
 		}},
 	} {
 		b.Run(streamer.name, func(b *testing.B) {

@@ -26,8 +26,8 @@ var chaosTime = flag.Duration("chaos", 4*time.Second, "how long each part of Tes
 func TestChaos(t *testing.T) {
 	t.Run("cluster", func(t *testing.T) {
 		// The leaders step down and connections are cut.
-		c := startCluster(t)
-		w := newWorld(t, func() natsjs.JetStream { return c.connect(t) }, jetstream.WithReplicas(3))
+		url := startCluster(t)
+		w := newWorld(t, func() natsjs.JetStream { return connect(t, url) }, jetstream.WithReplicas(3))
 		w.disturb(t, 300*time.Millisecond, w.cut)
 		w.disturb(t, 50*time.Millisecond, func(ctx context.Context) (string, error) {
 			consumer := fmt.Sprintf("CONSUMER.LEADER.STEPDOWN.%s.topic-%d@name", streamName, rand.IntN(len(w.judges)))

@@ -3,30 +3,60 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
-// cluster is three servers in processes of their own, joined over loopback.
-type cluster []*child
+const clusterSize = 3
 
-func startCluster(t testing.TB) cluster {
+// startCluster starts three servers in this process, joined over loopback, and returns
+// their URL. They serve until t ends: see children for some that end before.
+func startCluster(t testing.TB) string {
 	t.Helper()
-	const size = 3
-	var ports [size]int
-	var routes [size]string
-	for i := range size {
+	var ports [clusterSize]int
+	var routes []*url.URL
+	for i := range ports {
 		ports[i] = freePort(t)
-		routes[i] = fmt.Sprintf("%q", fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[i])})
 	}
-	var c cluster
+	var servers []*server.Server
+	var urls []string
+	for i, port := range ports {
+		srv := startServer(t, func(o *server.Options) {
+			o.ServerName = fmt.Sprintf("server-%d", i+1)
+			o.Cluster = server.ClusterOpts{Name: "cluster", Host: "127.0.0.1", Port: port}
+			o.Routes = routes
+		})
+		servers = append(servers, srv)
+		urls = append(urls, srv.ClientURL())
+	}
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(servers, func(srv *server.Server) bool {
+			return srv.JetStreamIsLeader() && len(srv.JetStreamClusterPeers()) == clusterSize
+		})
+	}, patience, 10*time.Millisecond, "the cluster has no leader")
+	return strings.Join(urls, ",")
+}
+
+// children is three servers in processes of their own, joined over loopback.
+type children []*child
+
+func startChildren(t testing.TB) children {
+	t.Helper()
+	var ports [clusterSize]int
+	var routes [clusterSize]string
+	for i := range ports {
+		ports[i] = freePort(t)
+		routes[i] = fmt.Sprintf(`"nats://127.0.0.1:%d"`, ports[i])
+	}
+	var c children
 	for i, port := range ports {
 		srv := newChild(t, fmt.Sprintf("server-%d", i+1),
 			fmt.Sprintf(`cluster: { name: cluster, listen: "127.0.0.1:%d", routes: [%s] }`, port, strings.Join(routes[:], ", ")))
@@ -37,34 +67,38 @@ func startCluster(t testing.TB) cluster {
 		return slices.ContainsFunc(c, func(srv *child) bool {
 			var state server.JSInfo
 			err := srv.ask(t.Context(), "jsz", &state)
-			return err == nil && state.Meta != nil && len(state.Meta.Replicas) == size-1
+			return err == nil && state.Meta != nil && len(state.Meta.Replicas) == clusterSize-1
 		})
 	}, patience, 10*time.Millisecond, "no server leads the cluster and knows the others")
 	return c
 }
 
-func (c cluster) connect(t testing.TB, opts ...nats.Option) natsjs.JetStream {
-	t.Helper()
+func (c children) url() string {
 	var urls []string
 	for _, srv := range c {
 		urls = append(urls, srv.url())
 	}
-	return connect(t, strings.Join(urls, ","), opts...)
+	return strings.Join(urls, ",")
 }
 
 // leader returns the server that leads the one stream.
-func (c cluster) leader(ctx context.Context, js natsjs.JetStream) (*child, error) {
-	stream, err := js.Stream(ctx, streamName)
+func (c children) leader(ctx context.Context, js natsjs.JetStream) (*child, error) {
+	name, err := leader(ctx, js)
 	if err != nil {
 		return nil, err
 	}
-	return c.named(stream.CachedInfo().Cluster.Leader)
-}
-
-func (c cluster) named(name string) (*child, error) {
 	i := slices.IndexFunc(c, func(srv *child) bool { return srv.name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("no server is named %q", name)
 	}
 	return c[i], nil
+}
+
+// leader returns the name of the server that leads the one stream.
+func leader(ctx context.Context, js natsjs.JetStream) (string, error) {
+	stream, err := js.Stream(ctx, streamName)
+	if err != nil {
+		return "", err
+	}
+	return stream.CachedInfo().Cluster.Leader, nil
 }

@@ -101,7 +101,7 @@ func TestContractEmbedded(t *testing.T) {
 
 func TestContractCluster(t *testing.T) {
 	t.Parallel()
-	js := startCluster(t).connect(t)
+	js := connect(t, startCluster(t))
 	// A server that deletes its last stream removes the account's directory some
 	// time later, and cannot make a stream in that moment: this one stays.
 	_, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "KEPT", Subjects: []string{"kept"}, Replicas: 3})

@@ -136,8 +136,8 @@ func TestServerRestarts(t *testing.T) {
 // comes back under the next Sends.
 func TestLeaderRestarts(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t)
-	w := newWorld(t, func() natsjs.JetStream { return c.connect(t) }, jetstream.WithReplicas(3))
+	c := startChildren(t)
+	w := newWorld(t, func() natsjs.JetStream { return connect(t, c.url()) }, jetstream.WithReplicas(3))
 	stop := w.startReceivers(t)
 	events := 50 // to each topic, each time
 	if *long {

@@ -36,15 +36,14 @@ func (s stuck) PublishMsg(ctx context.Context, m *nats.Msg, opts ...natsjs.Publi
 func TestStuckIDs(t *testing.T) {
 	t.Parallel()
 	const senders = 8
-	c := startCluster(t)
-	js := c.connect(t)
+	js := connect(t, startCluster(t))
 	newStreamer(t, js, jetstream.WithReplicas(3)) // makes the stream
-	leader, err := c.leader(t.Context(), js)
+	leader, err := leader(t.Context(), js)
 	require.NoError(t, err)
 	stepdowns, err := js.Conn().SubscribeSync("$JS.API.STREAM.LEADER.STEPDOWN." + streamName)
 	require.NoError(t, err)
 
-	s := newStreamer(t, stuck{js, leader.name}, jetstream.WithReplicas(3))
+	s := newStreamer(t, stuck{js, leader}, jetstream.WithReplicas(3))
 	sent := make(chan error, senders)
 	for i := range senders {
 		snd, err := s.NewSender(t.Context(), "topic")
