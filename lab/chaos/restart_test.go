@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"flag"
+	"fmt"
 	"testing"
 	"time"
 
@@ -132,8 +133,8 @@ func TestServerRestarts(t *testing.T) {
 }
 
 // TestLeaderRestarts stops the server that leads the stream, twice, while two
-// processes send and receive. The other two servers carry on without it, and it
-// comes back under the next Sends.
+// processes send and receive, one of them with an ephemeral receiver, too. The other two
+// servers carry on without it, and it comes back under the next Sends.
 func TestLeaderRestarts(t *testing.T) {
 	t.Parallel()
 	c := startChildren(t)
@@ -143,6 +144,10 @@ func TestLeaderRestarts(t *testing.T) {
 	if *long {
 		events = 500
 	}
+	all := 4 * events
+	ephemeral := newReceiver(t, w.processes[0], topicName(0), "ephemeral", memstreamer.Ephemeral())
+	var watching errgroup.Group
+	watching.Go(func() error { return watch(t.Context(), ephemeral, all) })
 	for range 2 {
 		require.NoError(t, w.sendAll(t.Context(), events))
 		leader, err := c.leader(t.Context(), w.operator)
@@ -159,7 +164,35 @@ func TestLeaderRestarts(t *testing.T) {
 		require.NoError(t, leader.healthy(t.Context()))
 	}
 	require.NoError(t, stop())
+	require.NoError(t, within(t, watching.Wait))
 	v := w.verdict()
 	assert.Zero(t, v.lost+v.repeated+v.reordered, "%v", v)
-	assert.EqualValues(t, 4*events*len(w.judges), messages(t, w.operator, streamName), "a Send was repeated and appended twice")
+	s := stats(t, w.processes[0])
+	assert.Equal(t, len(w.judges), len(s.Topics))
+	for _, topic := range s.Topics {
+		assert.Equal(t, all, topic.Retained, "a Send was repeated and appended twice")
+	}
+	assert.Equal(t, len(w.judges)+1, len(s.Receivers))
+	for _, r := range s.Receivers {
+		assert.Zero(t, r.Lag, "%+v", r)
+	}
+}
+
+// watch receives and acks so many events, each of them once.
+func watch(ctx context.Context, r memstreamer.EventReceiver, events int) error {
+	last := int64(0)
+	for n := range events {
+		e, ack, err := r.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		if e.ID <= last {
+			return fmt.Errorf("event %d, the %dth, after event %d", e.ID, n+1, last)
+		}
+		last = e.ID
+		if err := ack(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
