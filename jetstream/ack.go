@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
 // What an ack subject takes.
@@ -15,13 +17,63 @@ const (
 	nakBody = "-NAK"
 )
 
-// ack commits d and waits for the server's confirmation.
+// acks is what of a cursor's events is acked.
+type acks struct {
+	upTo int64 // events up to this ID are
+
+	// turn is held during an ack. The server answers only one of two requests to ack
+	// the same event.
+	turn chan struct{}
+
+	records  *ackRecords   // nil without WithExactAcks, and for an ephemeral cursor
+	recorded int64         // events up to this ID are recorded as acked
+	sequence atomic.Uint64 // of the last record known; not guarded by the cursor's mu
+
+	catchUpTo int64     // the event up to which catchUp takes deliveries, or 0
+	again     *delivery // one of these
+}
+
+// ack commits d, and returns when the server has confirmed it. Each attempt records
+// the ack, if that is asked for, while it sends it to the consumer. After one without
+// an answer, the next asks where the consumer is before it sends the ack again.
 func (c *cursor) ack(d *delivery) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.streamer.opts.ackTimeout)
 	defer cancel()
-	err := c.confirm(ctx, d)
-	if err != nil {
+	if err := c.commit(ctx, d); err != nil {
 		return fmt.Errorf("memstreamer/jetstream: Ack of event %d: not confirmed: %w", d.id, err)
+	}
+	return nil
+}
+
+func (c *cursor) commit(ctx context.Context, d *delivery) error {
+	select {
+	case c.acks.turn <- struct{}{}:
+		defer func() { <-c.acks.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	c.mu.Lock()
+	known := d.id <= c.acks.upTo && (c.acks.records == nil || d.id <= c.acks.recorded)
+	ended := c.err
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	if errors.Is(ended, errCursorGone) {
+		return ended
+	}
+
+	unanswered := false // an ack was sent, and not answered
+	err := c.persist(ctx, "an ack", ackPatience, func(ctx context.Context) error {
+		recorded := c.record(ctx, d)
+		acked, err := c.acked(ctx, d, unanswered)
+		if !acked && err == nil {
+			unanswered, err = c.request(ctx, d)
+		}
+		return cmp.Or(err, <-recorded)
+	})
+	if err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,54 +82,44 @@ func (c *cursor) ack(d *delivery) error {
 	return nil
 }
 
-// confirm sends the ack until the server answers. It does not answer while the
-// consumer has no leader, nor for an event that it does not know to be
-// delivered.
-func (c *cursor) confirm(ctx context.Context, d *delivery) error {
-	select {
-	case c.acking <- struct{}{}:
-		defer func() { <-c.acking }()
-	case <-ctx.Done():
-		return ctx.Err()
+// record records the ack of d, if that is asked for. The channel that it returns has
+// the outcome.
+func (c *cursor) record(ctx context.Context, d *delivery) <-chan error {
+	done := make(chan error, 1)
+	if c.acks.records == nil {
+		done <- nil
+		return done
 	}
 	c.mu.Lock()
-	acked, ended := d.id <= c.acked && (c.acks == nil || d.id <= c.written), c.err
+	id := max(c.acks.upTo, d.id)
 	c.mu.Unlock()
-	if acked {
-		return nil
-	}
-	if errors.Is(ended, errCursorGone) {
-		return ended
-	}
-	unanswered := false // an ack was sent, and not answered
-	return c.persist(ctx, "an ack", ackPatience, func(ctx context.Context) (err error) {
-		if err := c.same(ctx); err != nil {
-			return err
+	go func() {
+		err := c.acks.records.write(ctx, c, id)
+		if err == nil {
+			c.mu.Lock()
+			c.acks.recorded = max(c.acks.recorded, id)
+			c.mu.Unlock()
 		}
-		written := c.writeDown(ctx, d)
-		acked := false
-		if unanswered {
-			acked, err = c.catchUp(ctx, d)
-		}
-		if !acked && err == nil {
-			unanswered, err = c.request(ctx, d)
-		}
-		return cmp.Or(err, <-written)
-	})
+		done <- err
+	}()
+	return done
 }
 
-// same asks whether the consumer is still the one that delivered the event, if there
-// is reason to doubt it. Another of its name would take the ack for one of its own
-// event.
-func (c *cursor) same(ctx context.Context) error {
+// acked reports whether the consumer has the ack of d already. It asks if one was not
+// answered, and if the consumer may be another than the one that delivered d, which
+// would take the ack for one of its own event.
+func (c *cursor) acked(ctx context.Context, d *delivery, unanswered bool) (bool, error) {
 	c.mu.Lock()
-	unsure := c.unsure
+	unsure := c.doubts.unsure
 	c.mu.Unlock()
-	if !unsure {
-		return nil
+	if !unanswered && !unsure {
+		return false, nil
 	}
-	_, err := c.where(ctx)
-	return err
+	info, err := c.where(ctx)
+	if err != nil || !unanswered {
+		return false, err
+	}
+	return c.catchUp(ctx, d, info)
 }
 
 // request sends one ack and waits for the answer.
@@ -92,63 +134,38 @@ func (c *cursor) request(ctx context.Context, d *delivery) (unanswered bool, err
 	return false, err
 }
 
-// writeDown writes the ack of d down, if that is asked for. The channel that it
-// returns has the outcome.
-func (c *cursor) writeDown(ctx context.Context, d *delivery) <-chan error {
-	done := make(chan error, 1)
-	if c.acks == nil {
-		done <- nil
-		return done
-	}
+// catchUp reports whether d is acked where info says that the consumer is, after an ack
+// without an answer. A server that was killed has forgotten its last deliveries, and
+// answers no ack for them until it has made them again: catchUp takes these up to d, and
+// acks those before d again.
+func (c *cursor) catchUp(ctx context.Context, d *delivery, info *natsjs.ConsumerInfo) (acked bool, err error) {
 	c.mu.Lock()
-	id := max(c.acked, d.id)
-	c.mu.Unlock()
-	go func() {
-		err := c.acks.write(ctx, c, id)
-		if err == nil {
-			c.mu.Lock()
-			c.written = max(c.written, id)
-			c.mu.Unlock()
-		}
-		done <- err
-	}()
-	return done
-}
-
-// catchUp reports whether d is acked, after an ack without an answer. A server that
-// was killed has forgotten its last deliveries, and answers no ack for them until it
-// has made them again: catchUp takes these up to d, and acks those before d again.
-func (c *cursor) catchUp(ctx context.Context, d *delivery) (acked bool, err error) {
-	c.mu.Lock()
-	c.catchUpTo = d.id
+	c.acks.catchUpTo = d.id
 	c.mu.Unlock()
 	defer c.caughtUp()
 	for {
-		info, err := c.where(ctx)
+		out := info.NumAckPending > 0
 		switch {
-		case err != nil:
-			return false, err
 		case int64(info.AckFloor.Stream) >= d.id:
 			return true, nil
-		case int64(info.Delivered.Stream) >= d.id && info.NumAckPending > 0:
+		case out && int64(info.Delivered.Stream) >= d.id:
 			// The next ack is answered. Where nothing is out, Delivered may tell of
 			// a delivery that the server has forgotten otherwise.
 			return false, nil
-		}
-		if info.NumAckPending > 0 {
+		case out:
 			// It comes before d, and was acked before d was delivered.
 			if err := c.streamer.tell(c.ackSubject(info.Delivered), ackBody); err != nil {
 				return false, err
 			}
 		}
 		again, err := c.nextAgain(ctx)
-		if err != nil {
+		if err != nil || again == nil {
 			return false, err
 		}
-		if again == nil {
-			return false, nil
-		}
 		if err := c.streamer.tell(again.msg.Reply, ackBody); err != nil {
+			return false, err
+		}
+		if info, err = c.where(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -165,17 +182,17 @@ func (c *cursor) nextAgain(ctx context.Context) (*delivery, error) {
 		switch {
 		case c.err != nil:
 			return nil, c.err
-		case c.again != nil:
-			again := c.again
-			c.again = nil
+		case c.acks.again != nil:
+			again := c.acks.again
+			c.acks.again = nil
 			return again, nil
-		case c.asking || c.pulling:
+		case c.asking || c.pull.out:
 			c.waitUnlocking(ctx)
 		case pulled:
 			return nil, nil // it brought another event
 		default:
 			pulled = true
-			if err := c.askUnlocking(ctx, c.pull); err != nil {
+			if err := c.askUnlocking(ctx, c.sendPull); err != nil {
 				return nil, err
 			}
 		}
@@ -186,10 +203,43 @@ func (c *cursor) nextAgain(ctx context.Context) (*delivery, error) {
 // caughtUp ends what catchUp began. An event that came too late for it goes back.
 func (c *cursor) caughtUp() {
 	c.mu.Lock()
-	late := c.again
-	c.catchUpTo, c.again = 0, nil
+	late := c.acks.again
+	c.acks.catchUpTo, c.acks.again = 0, nil
 	unwanted := c.unwantedLocked()
 	c.mu.Unlock()
 	c.streamer.giveBack(late)
 	c.streamer.giveBack(unwanted)
+}
+
+// ackSubject returns the subject on which the server takes an ack of the event
+// that it delivered last.
+func (c *cursor) ackSubject(delivered natsjs.SequenceInfo) string {
+	return fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", c.streamer.opts.stream, c.name, delivered.Stream, delivered.Consumer)
+}
+
+// ackedLocked notes that events up to id are acked.
+func (c *cursor) ackedLocked(id int64) {
+	c.acks.upTo = max(c.acks.upTo, id)
+	if c.held != nil && c.held.id <= c.acks.upTo {
+		c.held = nil
+	}
+}
+
+// position returns the ID of the last event that is known to be acked, or 0.
+func (c *cursor) position() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.acks.upTo
+}
+
+// passOver has next pass over the events up to id, which were acked on another
+// consumer that is gone.
+func (c *cursor) passOver(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id > c.acks.upTo {
+		c.ackedLocked(id)
+		c.doubts.raise(&c.doubts.unsure)
+		c.changedLocked()
+	}
 }

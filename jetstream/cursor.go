@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
@@ -32,52 +31,45 @@ var errCursorGone = errors.New("the cursor is gone from the server")
 // Everything a cursor sends may arrive late or twice. Therefore it acks, gives
 // back and pulls, and never resets its consumer: a late reset would undo acks.
 type cursor struct {
-	streamer *Streamer
-	consumer natsjs.Consumer
-	name     string    // of the consumer
-	created  time.Time // of the consumer: it tells the consumer from a later one of its name
-
-	ephemeral bool        // it is of one receiver alone
-	acks      *ackRecords // nil without WithExactAcks, and if it is ephemeral
-
-	term term // of the leader of the consumer
+	streamer  *Streamer
+	consumer  natsjs.Consumer
+	name      string    // of the consumer
+	created   time.Time // of the consumer: it tells the consumer from a later one of its name
+	ephemeral bool      // it is of one receiver alone
+	term      term      // of the leader of the consumer
 
 	receivers int // guarded by the streamer's mu
 
-	record atomic.Uint64 // the sequence of the last ack record known
-
-	// acking is held during an ack. The server answers only one of two requests
-	// to ack the same event.
-	acking chan struct{}
-
-	// Lock order: Streamer.mu, then mu. Methods whose names end in Locked need mu
-	// held. Those whose names end in Unlocking need it held too, release it while
-	// they wait, and return with it held. Nothing is sent under mu.
+	// Lock order: Streamer.mu, then mu, which guards what follows. Methods whose names
+	// end in Locked need it held. Those whose names end in Unlocking need it held too,
+	// release it while they wait, and return with it held. Nothing is sent under mu.
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when something below changes
 	err     error         // what ended the cursor
 	calls   uint64        // counts the calls of next
 	waiting int           // calls of next under way
 	asking  bool          // one of them waits for the server's answer
+	held    *delivery     // the event at the cursor, if it is here
+	pull    pull
+	acks    acks
+	doubts  doubts
+}
 
-	pulls   uint64      // counts the pull requests, and names the newest
-	inbox   *inbox      // where the newest delivers
-	pulling bool        // it is with the server
-	over    bool        // it is not: the server said so, and the next is sent in a moment
-	pulled  uint64      // the value of calls when it was sent
-	silence *time.Timer // runs while pulling, calls lostPull
+// doubts is what a cursor has to ask the server about, in check, before it goes on.
+type doubts struct {
+	unsure bool   // the server may have delivered an event that did not arrive, or have another consumer
+	forgot bool   // the server may have forgotten acks that are recorded
+	n      uint64 // counts what set these
 
-	held      *delivery // the event at the cursor, if it is here
-	acked     int64     // events up to this ID are acked
-	written   int64     // events up to this ID are written down as acked
-	catchUpTo int64     // the event up to which catchUp takes deliveries, or 0
-	again     *delivery // one of these
-	unsure    bool      // the server may have delivered an event that did not arrive, or have another consumer
-	free      bool      // nobody had an event when the cursor was opened, and no pull request was lost since
-	forgot    bool      // the server may have forgotten acks that are recorded
-	doubts    uint64    // counts what set unsure or forgot
-
+	free       bool   // nobody had an event when the cursor was opened, and no pull request was lost since
 	reconnects uint64 // of the connection, when the last event came
+}
+
+// raise has check called. If it is under way, it is called again: what it was told may
+// be older than the doubt.
+func (d *doubts) raise(doubt *bool) {
+	*doubt = true
+	d.n++
 }
 
 // openCursor returns a cursor of (topic, name) with one receiver more.
@@ -96,25 +88,24 @@ func (s *Streamer) openCursor(ctx context.Context, topic, name string, o memstre
 		return nil, err
 	}
 	c := s.newCursor(want.Durable, consumer)
-	c.acks = s.acks
-	c.unsure = !isNew // another process may have left with an event
+	c.acks.records = s.acks
+	c.doubts.unsure = !isNew // another process may have left with an event
 	return s.retainCursor(c.name, c), nil
 }
 
 func (s *Streamer) newCursor(name string, consumer natsjs.Consumer) *cursor {
 	info := consumer.CachedInfo()
 	c := &cursor{
-		streamer:   s,
-		consumer:   consumer,
-		name:       name,
-		created:    info.Created,
-		acking:     make(chan struct{}, 1),
-		changed:    make(chan struct{}),
-		free:       s.nobodyHasEvent(info),
-		reconnects: s.conn.Stats().Reconnects,
+		streamer: s,
+		consumer: consumer,
+		name:     name,
+		created:  info.Created,
+		changed:  make(chan struct{}),
+		acks:     acks{turn: make(chan struct{}, 1)},
+		doubts:   doubts{free: s.nobodyHasEvent(info), reconnects: s.conn.Stats().Reconnects},
 	}
-	c.silence = time.AfterFunc(2*pullHeartbeat, c.lostPull)
-	c.silence.Stop()
+	c.pull.silence = time.AfterFunc(2*pullHeartbeat, c.lostPull)
+	c.pull.silence.Stop()
 	return c
 }
 
@@ -153,7 +144,7 @@ func (s *Streamer) dropUnused(c *cursor) {
 	defer s.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.receivers == 0 && !c.pulling && s.cursors[c.name] == c {
+	if c.receivers == 0 && !c.pull.out && s.cursors[c.name] == c {
 		delete(s.cursors, c.name)
 	}
 }
@@ -182,13 +173,13 @@ func (c *cursor) nextUnlocking(ctx context.Context) (*delivery, error) {
 			return c.held, nil
 		case c.asking:
 			c.waitUnlocking(ctx)
-		case c.held != nil || c.unsure || c.forgot:
+		case c.held != nil || c.doubts.unsure || c.doubts.forgot:
 			// It may have been acked elsewhere before this call began.
 			if err := c.askUnlocking(ctx, c.check); err != nil {
 				return nil, err
 			}
-		case !c.pulling:
-			if err := c.askUnlocking(ctx, c.pull); err != nil {
+		case !c.pull.out:
+			if err := c.askUnlocking(ctx, c.sendPull); err != nil {
 				return nil, err
 			}
 		default:
@@ -244,9 +235,9 @@ func (c *cursor) changedLocked() {
 // event that somebody else has.
 func (c *cursor) check(ctx context.Context) error {
 	c.mu.Lock()
-	call, held, unsure, doubts := c.calls, c.held, c.unsure, c.doubts
+	call, held, unsure, doubts := c.calls, c.held, c.doubts.unsure, c.doubts.n
 	// A server that was killed may have forgotten acks.
-	read := c.acks != nil && (unsure || c.forgot)
+	read := c.acks.records != nil && (unsure || c.doubts.forgot)
 	c.mu.Unlock()
 
 	var info *natsjs.ConsumerInfo
@@ -254,7 +245,7 @@ func (c *cursor) check(ctx context.Context) error {
 	err := c.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
 		info, err = c.where(ctx)
 		if err == nil && read {
-			record, err = c.acks.read(ctx, c)
+			record, err = c.acks.records.read(ctx, c)
 		}
 		return err
 	})
@@ -271,7 +262,7 @@ func (c *cursor) check(ctx context.Context) error {
 
 	delivered := int64(info.Delivered.Stream)
 	c.mu.Lock()
-	c.written = max(c.written, record)
+	c.acks.recorded = max(c.acks.recorded, record)
 	c.ackedLocked(max(int64(info.AckFloor.Stream), record))
 	if c.held != nil && c.held == held {
 		if out && delivered == held.id {
@@ -280,11 +271,11 @@ func (c *cursor) check(ctx context.Context) error {
 			c.held = nil
 		}
 	}
-	acked := delivered <= c.acked
+	acked := delivered <= c.acks.upTo
 	// What was delivered since the cursor was opened went to somebody who waited.
-	elsewhere := c.held == nil && unsure && !c.free
-	if c.doubts == doubts {
-		c.unsure, c.forgot = false, false
+	elsewhere := c.held == nil && unsure && !c.doubts.free
+	if c.doubts.n == doubts {
+		c.doubts.unsure, c.doubts.forgot = false, false
 	}
 	c.mu.Unlock()
 
@@ -300,13 +291,6 @@ func (c *cursor) check(ctx context.Context) error {
 		return c.streamer.tell(c.ackSubject(info.Delivered), nakBody)
 	}
 	return nil
-}
-
-// doubtLocked has check called. If it is under way, it is called again: what it was
-// told may be older than the doubt.
-func (c *cursor) doubtLocked() {
-	c.unsure = true
-	c.doubts++
 }
 
 // where asks the leader of the consumer where it is. A consumer that is gone, or
@@ -341,12 +325,6 @@ func (s *Streamer) nobodyHasEvent(info *natsjs.ConsumerInfo) bool {
 	return s.fromLeader(info) && info.NumAckPending == 0
 }
 
-// ackSubject returns the subject on which the server takes an ack of the event
-// that it delivered last.
-func (c *cursor) ackSubject(delivered natsjs.SequenceInfo) string {
-	return fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", c.streamer.opts.stream, c.name, delivered.Stream, delivered.Consumer)
-}
-
 // fail ends the cursor. The next NewReceiver opens another.
 func (c *cursor) fail(err error) {
 	s := c.streamer
@@ -362,14 +340,6 @@ func (c *cursor) fail(err error) {
 		c.err = err
 	}
 	c.giveUpPullLocked()
-}
-
-// ackedLocked notes that events up to id are acked.
-func (c *cursor) ackedLocked(id int64) {
-	c.acked = max(c.acked, id)
-	if c.held != nil && c.held.id <= c.acked {
-		c.held = nil
-	}
 }
 
 // leave tells the server that no receiver of this process needs the cursor any more.

@@ -38,10 +38,10 @@ func TestDropUnused(t *testing.T) {
 	assert.Same(t, c, s.retainCursor("name", nil))
 	s.releaseCursor(c)
 	assert.Same(t, c, s.cursor("name"))
-	c.pulling = true
+	c.pull.out = true
 	s.releaseCursor(c)
 	assert.Same(t, c, s.cursor("name"))
-	c.pulling = false
+	c.pull.out = false
 	s.dropUnused(c)
 	assert.Nil(t, s.cursor("name"))
 }
@@ -68,13 +68,13 @@ func (p passing) Info(context.Context) (*natsjs.ConsumerInfo, error) {
 // has that event out, and delivers no other.
 func TestDoubtDuringCheck(t *testing.T) {
 	c := pullingCursor()
-	c.waiting, c.acked, c.unsure = 1, 1, true
-	c.consumer = passing{meanwhile: func() { c.deliver(c.inbox, &delivery{id: 1}) }}
+	c.waiting, c.acks.upTo, c.doubts.unsure = 1, 1, true
+	c.consumer = passing{meanwhile: func() { c.deliver(c.pull.inbox, &delivery{id: 1}) }}
 	require.NoError(t, c.check(t.Context()))
-	assert.True(t, c.unsure)
+	assert.True(t, c.doubts.unsure)
 	c.consumer = passing{meanwhile: func() {}}
 	require.NoError(t, c.check(t.Context()))
-	assert.False(t, c.unsure)
+	assert.False(t, c.doubts.unsure)
 }
 
 // No ack is sent once an advisory, or another connection, says that the consumer
@@ -99,9 +99,9 @@ func TestNoAckToAnotherConsumer(t *testing.T) {
 				consumer: madeAnew{},
 				name:     "name",
 				created:  time.Unix(1, 0),
-				acking:   make(chan struct{}, 1),
 				changed:  make(chan struct{}),
-				silence:  time.NewTimer(time.Hour),
+				acks:     acks{turn: make(chan struct{}, 1)},
+				pull:     pull{silence: time.NewTimer(time.Hour)},
 			}
 			s.retainCursor("name", c)
 			happens(s, c)
@@ -120,11 +120,11 @@ func TestStaleInbox(t *testing.T) {
 			c.pullStatus("1", nats.Header{"Status": {status}})
 		}
 		c.lostPull()
-		assert.Equal(t, stale, c.inbox.stale.Load(), "after status %q", status)
+		assert.Equal(t, stale, c.pull.inbox.stale.Load(), "after status %q", status)
 	}
 	c := pullingCursor()
 	c.fail(errCursorGone)
-	assert.True(t, c.inbox.stale.Load(), "a cursor opened in place of one that failed pulls anew")
+	assert.True(t, c.pull.inbox.stale.Load(), "a cursor opened in place of one that failed pulls anew")
 }
 
 // pullingCursor returns a cursor whose first pull request is with the server.
@@ -132,10 +132,7 @@ func pullingCursor() *cursor {
 	return &cursor{
 		streamer: &Streamer{cursors: make(map[string]*cursor), conn: &nats.Conn{}, log: slog.New(slog.DiscardHandler)},
 		changed:  make(chan struct{}),
-		silence:  time.NewTimer(time.Hour),
-		inbox:    &inbox{},
-		pulls:    1,
-		pulling:  true,
+		pull:     pull{n: 1, inbox: &inbox{}, out: true, silence: time.NewTimer(time.Hour)},
 	}
 }
 
@@ -143,20 +140,20 @@ func pullingCursor() *cursor {
 // server.
 func TestLateDeliveryEndsNoPull(t *testing.T) {
 	c := pullingCursor()
-	c.waiting, c.acked = 1, 1
+	c.waiting, c.acks.upTo = 1, 1
 	c.deliver(&inbox{}, &delivery{id: 1})
-	assert.True(t, c.pulling)
-	c.deliver(c.inbox, &delivery{id: 1})
-	assert.False(t, c.pulling)
+	assert.True(t, c.pull.out)
+	c.deliver(c.pull.inbox, &delivery{id: 1})
+	assert.False(t, c.pull.out)
 }
 
 // An event that comes before the record of acks is read is not for a Recv yet.
 func TestDeliveryBeforeRecord(t *testing.T) {
 	for _, forgot := range []bool{false, true} {
 		c := pullingCursor()
-		c.waiting, c.pulled, c.forgot = 1, 1, forgot
-		c.deliver(c.inbox, &delivery{id: 1})
-		assert.Equal(t, forgot, c.held.current < c.pulled)
+		c.waiting, c.pull.call, c.doubts.forgot = 1, 1, forgot
+		c.deliver(c.pull.inbox, &delivery{id: 1})
+		assert.Equal(t, forgot, c.held.current < c.pull.call)
 	}
 }
 
@@ -164,16 +161,16 @@ func TestDeliveryBeforeRecord(t *testing.T) {
 // that has forgotten acks, and that some other process has an event of.
 func TestDeliveryAfterReconnect(t *testing.T) {
 	c := pullingCursor()
-	c.waiting, c.pulled, c.free, c.reconnects = 1, 1, true, 7
-	c.deliver(c.inbox, &delivery{id: 1})
-	assert.Less(t, c.held.current, c.pulled, "it is not for a Recv yet")
-	assert.True(t, c.unsure)
-	assert.False(t, c.free)
-	assert.Zero(t, c.reconnects, "as many as the connection has seen")
+	c.waiting, c.pull.call, c.doubts.free, c.doubts.reconnects = 1, 1, true, 7
+	c.deliver(c.pull.inbox, &delivery{id: 1})
+	assert.Less(t, c.held.current, c.pull.call, "it is not for a Recv yet")
+	assert.True(t, c.doubts.unsure)
+	assert.False(t, c.doubts.free)
+	assert.Zero(t, c.doubts.reconnects, "as many as the connection has seen")
 
-	c.unsure, c.pulling = false, true
-	c.deliver(c.inbox, &delivery{id: 2})
-	assert.Equal(t, c.pulled, c.held.current)
+	c.doubts.unsure, c.pull.out = false, true
+	c.deliver(c.pull.inbox, &delivery{id: 2})
+	assert.Equal(t, c.pull.call, c.held.current)
 }
 
 // A Recv that is under way as its streamer is closed subscribes to nothing more.

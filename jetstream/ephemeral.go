@@ -75,25 +75,6 @@ func (s *Streamer) reopenEphemeral(ctx context.Context, topic, name string, gone
 	})
 }
 
-// position returns the ID of the last event that is known to be acked, or 0.
-func (c *cursor) position() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.acked
-}
-
-// passOver has next pass over the events up to id, which were acked on a consumer
-// that is gone.
-func (c *cursor) passOver(id int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if id > c.acked {
-		c.ackedLocked(id)
-		c.doubtLocked()
-		c.changedLocked()
-	}
-}
-
 // deleteEphemeral deletes the consumer of c. If that fails, the server does it after
 // ephemeralInactivity.
 func (s *Streamer) deleteEphemeral(c *cursor) {

@@ -49,9 +49,9 @@ func (a *ackRecords) write(ctx context.Context, c *cursor, id int64) error {
 	body := fmt.Appendf(nil, "%d %d", id, c.created.UnixNano())
 	for {
 		ack, err := a.js.Publish(ctx, a.subject(c.name), body,
-			natsjs.WithExpectLastSequencePerSubject(c.record.Load()), natsjs.WithRetryAttempts(0))
+			natsjs.WithExpectLastSequencePerSubject(c.acks.sequence.Load()), natsjs.WithRetryAttempts(0))
 		if err == nil {
-			c.record.Store(ack.Sequence)
+			c.acks.sequence.Store(ack.Sequence)
 			return nil
 		}
 		if !replaced(err) {
@@ -61,7 +61,7 @@ func (a *ackRecords) write(ctx context.Context, c *cursor, id int64) error {
 		if err != nil {
 			return err
 		}
-		c.record.Store(last.sequence)
+		c.acks.sequence.Store(last.sequence)
 		created := c.created.UnixNano()
 		if last.created > created || last.created == created && last.id >= id {
 			return nil
@@ -82,7 +82,7 @@ func (a *ackRecords) read(ctx context.Context, c *cursor) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.record.Store(last.sequence)
+	c.acks.sequence.Store(last.sequence)
 	if last.created != c.created.UnixNano() {
 		return 0, nil
 	}
@@ -107,4 +107,48 @@ func (a *ackRecords) last(ctx context.Context, consumer string) (r ackRecord, er
 
 func (a *ackRecords) forget(ctx context.Context, consumer string) error {
 	return a.stream.Purge(ctx, natsjs.WithPurgeSubject(a.subject(consumer)))
+}
+
+// hidden reports whether the server of the consumer may be killed, and come back,
+// without a loss of this connection, which is to another: of a cluster, where the
+// consumer has one replica, or a leaf node.
+func (c *cursor) hidden() bool {
+	s := c.streamer
+	if c.acks.records == nil || s.opts.replicas > 1 {
+		return false
+	}
+	server := s.home
+	if s.clustered {
+		server = leaderOf(c.consumer.CachedInfo().Cluster)
+	}
+	return server != s.conn.ConnectedServerName()
+}
+
+// readRecord reads which event was acked last, behind a pull request. If that reaches
+// a server that has come back, and has forgotten acks, those were confirmed before the
+// pull request came to any server that could pass it on, and so before this. If it
+// reaches one that is killed later, it is lost with it, and another follows.
+func (c *cursor) readRecord(ctx context.Context) error {
+	var record int64
+	err := c.persist(ctx, "the record of acks", patience, func(ctx context.Context) (err error) {
+		record, err = c.acks.records.read(ctx, c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	news := record > c.acks.upTo
+	c.acks.recorded = max(c.acks.recorded, record)
+	c.ackedLocked(record)
+	c.doubts.forgot = false
+	switch {
+	case c.held != nil && !c.doubts.unsure:
+		c.held.current = c.pull.call
+	case c.held == nil && news:
+		// What another process has acked, the server may take for an event that is out.
+		c.doubts.raise(&c.doubts.forgot)
+	}
+	return nil
 }

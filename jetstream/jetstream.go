@@ -3,15 +3,21 @@
 // one machine or a cluster.
 //
 // All events are in one stream. A topic is a subject of the stream. A cursor is a
-// durable pull consumer that has one event out at a time, so that its ack floor
-// is the cursor. The server holds both. A [Streamer] holds only the events that
-// its receivers are at.
+// pull consumer that has one event out at a time, so that its ack floor is the
+// position. It is durable, unless the receiver is [memstreamer.Ephemeral]. The server
+// holds both. A [Streamer] holds only the events that its receivers are at:
+//
+//	Send  event → JSON → message of subject STREAM.topic, with an ID → stored
+//	Recv  pull request → consumer topic@name → delivery, held by the cursor → event
+//	Ack   +ACK → answered: the consumer's ack floor is past the event
+//	      no answer → consumer info: past it, or still out → +ACK again
+//	      … or forgotten by a server that was killed → pull until it is out, +ACK
 //
 // It keeps the contract of the interfaces in package memstreamer, with these
 // differences, which a network brings:
 //
 //   - Event.ID is the event's sequence number in the stream: IDs rise, with gaps.
-//     Event.CreatedAt is when the server stored the event.
+//     Event.CreatedAt is when the server stored the event, as local time.
 //   - Send and Ack return nil once the server has confirmed them. An error leaves
 //     open whether they took effect, unless it says what is wrong with an argument.
 //   - Receivers of one name share its cursor across processes. An event is with one
@@ -22,7 +28,8 @@
 //   - A server that is killed may forget the acks of its last tenth of a second and
 //     deliver their events again, unless [WithExactAcks] is given.
 //   - A Recv fails if its stream or consumer was deleted or made anew. Close the
-//     receiver and open another, which begins where the new consumer is.
+//     receiver and open another, which begins where the new consumer is. An ephemeral
+//     receiver makes another consumer by itself.
 //
 // Its tests run on nats-server 2.15.
 package jetstream
@@ -182,13 +189,13 @@ func (s *Streamer) advise(m *nats.Msg) {
 	case about[0] == "CONSUMER":
 		if c := s.cursor(about[3]); c != nil {
 			c.term.over()
-			c.doubt(!elected)
+			c.advised(!elected)
 		}
 	case elected:
 		s.term.over()
 	default:
 		for _, c := range s.allCursors() {
-			c.doubt(true)
+			c.advised(true)
 		}
 	}
 }

@@ -46,6 +46,18 @@ var (
 		"or have old events deleted with WithMaxAge or WithMaxBytes")
 )
 
+// apiSubject returns the subject on which the server takes a request to its API.
+func (s *Streamer) apiSubject(request string) string {
+	prefix := "$JS.API."
+	switch o := s.js.Options(); {
+	case o.Domain != "":
+		prefix = "$JS." + o.Domain + ".API."
+	case o.APIPrefix != "":
+		prefix = strings.TrimSuffix(o.APIPrefix, ".") + "."
+	}
+	return prefix + request
+}
+
 // persist calls f, which sends a request that may be repeated, until the server
 // can serve it or ctx is done. An attempt ends with the streamer's term, and one that
 // runs out of time has the next take twice as long, for a server that is slow.

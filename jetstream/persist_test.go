@@ -97,7 +97,7 @@ func TestPersistLost(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}, cursors: make(map[string]*cursor)}
-				c := s.retainCursor("name", &cursor{streamer: s, changed: make(chan struct{}), silence: time.NewTimer(time.Hour)})
+				c := s.retainCursor("name", &cursor{streamer: s, changed: make(chan struct{}), pull: pull{silence: time.NewTimer(time.Hour)}})
 				attempts := 0
 				var lost time.Time
 				err := c.persist(t.Context(), "a test", patience, func(ctx context.Context) error {

@@ -18,35 +18,32 @@ const (
 	pullExpiry = 2 * time.Minute
 )
 
-// apiSubject returns the subject on which the server takes a request to its API.
-func (s *Streamer) apiSubject(request string) string {
-	prefix := "$JS.API."
-	switch o := s.js.Options(); {
-	case o.Domain != "":
-		prefix = "$JS." + o.Domain + ".API."
-	case o.APIPrefix != "":
-		prefix = strings.TrimSuffix(o.APIPrefix, ".") + "."
-	}
-	return prefix + request
+// pull is the newest pull request of a cursor.
+type pull struct {
+	n       uint64      // counts the pull requests, and names this
+	inbox   *inbox      // where it delivers
+	out     bool        // it is with the server
+	over    bool        // it is not: the server said so, and the next is sent in a moment
+	call    uint64      // the value of the cursor's calls when it was sent
+	silence *time.Timer // runs while it is out, calls lostPull
 }
 
-// pull asks the server for the next event.
-func (c *cursor) pull(ctx context.Context) error {
+// sendPull asks the server for the next event.
+func (c *cursor) sendPull(ctx context.Context) error {
 	in, err := c.streamer.inbox()
 	if err != nil {
 		return err
 	}
 	hidden := c.hidden()
 	c.mu.Lock()
-	c.inbox = in
-	c.pulls++
-	c.pulling, c.over, c.pulled = true, false, c.calls
+	c.pull.inbox = in
+	c.pull.n++
+	c.pull.out, c.pull.over, c.pull.call = true, false, c.calls
 	if hidden {
-		c.forgot = true
-		c.doubts++
+		c.doubts.raise(&c.doubts.forgot)
 	}
-	reply := in.subject + "." + c.name + "." + strconv.FormatUint(c.pulls, 10)
-	c.silence.Reset(2 * pullHeartbeat)
+	reply := in.subject + "." + c.name + "." + strconv.FormatUint(c.pull.n, 10)
+	c.pull.silence.Reset(2 * pullHeartbeat)
 	c.mu.Unlock()
 	request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullExpiry, pullHeartbeat)
 	subject := c.streamer.apiSubject("CONSUMER.MSG.NEXT." + c.streamer.opts.stream + "." + c.name)
@@ -56,65 +53,23 @@ func (c *cursor) pull(ctx context.Context) error {
 	return c.readRecord(ctx)
 }
 
-// hidden reports whether the server of the consumer may be killed, and come back,
-// without a loss of this connection, which is to another: of a cluster, where the
-// consumer has one replica, or a leaf node.
-func (c *cursor) hidden() bool {
-	s := c.streamer
-	if c.acks == nil || s.opts.replicas > 1 {
-		return false
-	}
-	server := s.home
-	if s.clustered {
-		server = leaderOf(c.consumer.CachedInfo().Cluster)
-	}
-	return server != s.conn.ConnectedServerName()
-}
-
-// readRecord reads which event was acked last, behind a pull request. If that reaches
-// a server that has come back, and has forgotten acks, those were confirmed before the
-// pull request came to any server that could pass it on, and so before this. If it
-// reaches one that is killed later, it is lost with it, and another follows.
-func (c *cursor) readRecord(ctx context.Context) error {
-	var record int64
-	err := c.persist(ctx, "the record of acks", patience, func(ctx context.Context) (err error) {
-		record, err = c.acks.read(ctx, c)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	news := record > c.acked
-	c.written = max(c.written, record)
-	c.ackedLocked(record)
-	// What another process has acked, the server may take for an event that is out.
-	c.forgot = news && c.held == nil
-	c.doubts++
-	if c.held != nil && !c.unsure {
-		c.held.current = c.pulled
-	}
-	return nil
-}
-
 // deliver takes an event from the server.
 func (c *cursor) deliver(in *inbox, d *delivery) {
 	reconnects := c.streamer.conn.Stats().Reconnects
 	c.mu.Lock()
-	late := in != c.inbox // it answers a pull request that was given up
+	late := in != c.pull.inbox // it answers a pull request that was given up
 	if !late {
-		c.pulling = false
-		c.silence.Stop()
+		c.pull.out = false
+		c.pull.silence.Stop()
 	}
 	wanted := c.waiting > 0
 	switch {
-	case d.id <= c.catchUpTo:
-		c.again, wanted = d, true
-	case d.id <= c.acked:
+	case d.id <= c.acks.catchUpTo:
+		c.acks.again, wanted = d, true
+	case d.id <= c.acks.upTo:
 		// The server has forgotten an ack, or this is an event of another stream:
 		// check finds out.
-		c.doubtLocked()
+		c.doubts.raise(&c.doubts.unsure)
 	case c.held != nil && c.held.id == d.id:
 		// Another copy, after AckWait or a takeover.
 		wanted = true
@@ -124,13 +79,13 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 		// One event is out at a time: what was held is acked elsewhere.
 		c.held = d
 		switch {
-		case reconnects != c.reconnects:
+		case reconnects != c.doubts.reconnects:
 			// The server may be another than the one that was asked, and have
 			// forgotten acks.
-			c.reconnects, c.free = reconnects, false
-			c.doubtLocked()
-		case !c.forgot:
-			d.current = c.pulled
+			c.doubts.reconnects, c.doubts.free = reconnects, false
+			c.doubts.raise(&c.doubts.unsure)
+		case !c.doubts.forgot:
+			d.current = c.pull.call
 		}
 	default:
 		c.held = nil
@@ -152,45 +107,46 @@ func (c *cursor) pullStatus(pull string, h nats.Header) {
 		return
 	}
 	c.mu.Lock()
-	if !c.pulling || pull != strconv.FormatUint(c.pulls, 10) {
+	if !c.pull.out || pull != strconv.FormatUint(c.pull.n, 10) {
 		c.mu.Unlock()
 		return
 	}
 	switch status {
 	case "100": // a heartbeat
-		c.silence.Reset(2 * pullHeartbeat)
+		c.pull.silence.Reset(2 * pullHeartbeat)
 	case "408": // it expired
-		c.pulling = false
-		c.silence.Stop()
+		c.pull.out = false
+		c.pull.silence.Stop()
 		c.changedLocked()
 	default:
 		// The consumer changed its leader, has none at the moment, or is gone.
-		c.over = true
+		c.pull.over = true
 		c.streamer.log.Info("pull request ended", "consumer", c.name, "status", status, "description", description)
-		c.silence.Reset(retryDelay)
+		c.pull.silence.Reset(retryDelay)
 	}
 	c.mu.Unlock()
 	c.streamer.dropUnused(c)
 }
 
-// doubt gives the pull request up soon. A new leader may not be ready for the next
-// one yet. It takes whether the consumer may be gone, or made anew.
-func (c *cursor) doubt(anew bool) {
+// advised gives the pull request up soon, which another leader does not have. That may
+// not be ready for the next one yet. It takes whether the consumer may be gone, or made
+// anew.
+func (c *cursor) advised(anew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if anew {
-		c.doubtLocked()
+		c.doubts.raise(&c.doubts.unsure)
 	}
-	if c.pulling {
-		c.silence.Reset(retryDelay)
+	if c.pull.out {
+		c.pull.silence.Reset(retryDelay)
 	}
 }
 
 // lostPull gives up the pull request. An event may have been lost with it.
 func (c *cursor) lostPull() {
 	c.mu.Lock()
-	c.free = false
-	c.doubtLocked()
+	c.doubts.free = false
+	c.doubts.raise(&c.doubts.unsure)
 	c.giveUpPullLocked()
 	c.mu.Unlock()
 	c.streamer.dropUnused(c)
@@ -199,7 +155,7 @@ func (c *cursor) lostPull() {
 // lostInbox gives up the pull request if it delivers to in.
 func (c *cursor) lostInbox(in *inbox) {
 	c.mu.Lock()
-	lost := c.pulling && c.inbox == in
+	lost := c.pull.out && c.pull.inbox == in
 	c.mu.Unlock()
 	if lost {
 		c.lostPull()
@@ -208,10 +164,10 @@ func (c *cursor) lostInbox(in *inbox) {
 
 // giveUpPullLocked waits no longer for the answer to the pull request.
 func (c *cursor) giveUpPullLocked() {
-	if c.pulling && !c.over {
-		c.inbox.stale.Store(true)
+	if c.pull.out && !c.pull.over {
+		c.pull.inbox.stale.Store(true)
 	}
-	c.pulling = false
-	c.silence.Stop()
+	c.pull.out = false
+	c.pull.silence.Stop()
 	c.changedLocked()
 }
