@@ -104,8 +104,7 @@ func TestContractCluster(t *testing.T) {
 	js := connect(t, startCluster(t))
 	// A server that deletes its last stream removes the account's directory some
 	// time later, and cannot make a stream in that moment: this one stays.
-	_, err := js.CreateStream(t.Context(), natsjs.StreamConfig{Name: "KEPT", Subjects: []string{"kept"}, Replicas: 3})
-	require.NoError(t, err)
+	newStreamer(t, js, jetstream.WithStream("KEPT"), jetstream.WithReplicas(3))
 	streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
 		// A stream for each subtest, deleted after it: a cluster has to keep up
 		// every consumer that there ever was.

@@ -218,7 +218,8 @@ func TestSendOutlastsStop(t *testing.T) {
 				return nil
 			}}
 			send(t, newStreamer(t, js), "topic", "1")
-			assert.Equal(t, 3, sends)
+			// More where the leaf node's own connection is away for a moment.
+			assert.GreaterOrEqual(t, sends, 3)
 		})
 	}
 }
