@@ -1,6 +1,6 @@
 // Package bench holds the jobs by which memstreamer is measured, alone and
-// beside what one might use in its place. The benchmarks of this module and of
-// the module benchmarks do the same jobs with brokers of their own choice.
+// beside what one might use in its place. The benchmarks of the root and of
+// lab/benchmarks do the same jobs with brokers of their own choice.
 package bench
 
 import (
