@@ -1,8 +1,7 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,33 +12,18 @@ import (
 )
 
 func TestRun(t *testing.T) {
-	c := short
-	c.results, c.readme = filepath.Join(t.TempDir(), "RESULTS.md"), filepath.Join(t.TempDir(), "README.md")
-	require.NoError(t, os.WriteFile(c.results, []byte(rounds.Mark(section, "old\n")), 0o600))
-	require.ErrorContains(t, c.run(t.Context()), "run in lab/benchmarks: open "+c.readme)
-	require.NoError(t, os.WriteFile(c.readme, []byte(rounds.Mark(section, "old\n")), 0o600))
-	require.NoError(t, c.run(t.Context()))
-
-	table, err := rounds.Section(c.readme, section)
-	require.NoError(t, err)
-	assert.Regexp(t, `\A\n\| a run of five steps on .*\n(\|.*\n){5}\nEight workflows .*\n8 runs`, "\n"+table)
-	table, err = rounds.Section(c.results, section)
-	require.NoError(t, err)
-	assert.Regexp(t, `\n\| memstreamer +\| 1 of 1 return +\| both return for 1 of 1 runs \| 8 +\|\n`, table)
-	assert.Regexp(t, `\n\| the engine's adapter +\| 0 of 1 return +\| both return for 0 of 1 runs \|`, table)
-	assert.Contains(t, table, "\nMedians of 1 round, in turns")
+	var out strings.Builder
+	require.NoError(t, command.Run(t.Context(), []string{"-quick"}, "", &out, &out))
+	text := out.String()
+	assert.Regexp(t, `\nREADME.md:\n\n\| a run of five steps on .*\n(\|.*\n){5}\nEight workflows .*\n8 runs`, text)
+	assert.Regexp(t, `\n\| memstreamer +\| 1 of 1 return +\| both return for 1 of 1 runs \| 8 +\|\n`, text)
+	assert.Regexp(t, `\n\| the engine's adapter +\| 0 of 1 return +\| both return for 0 of 1 runs \|`, text)
 }
 
-// Where the tables go, there are the marks for them.
-func TestFilesHaveTheSection(t *testing.T) {
-	for _, file := range []string{"../RESULTS.md", "../../../README.md"} {
-		_, err := rounds.Section(file, section)
-		require.NoError(t, err)
-	}
-}
+func TestFilesHaveTheSections(t *testing.T) { require.NoError(t, command.Check("../../..")) }
 
 func TestVerdicts(t *testing.T) {
-	r := report{&rounds.Results{Rounds: 3, Values: make(map[rounds.Figure]rounds.Sample)}, full}
+	r := report{&rounds.Results{Rounds: 3, Values: make(map[rounds.Figure]rounds.Sample)}, sized(false)}
 	set := func(job, unit string, a int, values ...float64) {
 		r.Values[rounds.Figure{of(job, benchmarks.Arrangements[a]), unit}] = values
 	}
@@ -67,12 +51,4 @@ func TestVerdicts(t *testing.T) {
 	assert.Contains(t, r.awaited(), "| memstreamer          | 20 of 20 return            | both return for 4 of 20 runs | 2008                     |")
 	assert.Contains(t, r.table(false), "| memstreamer, outbox parked          | 800 µs ±12% ")
 	assert.Contains(t, r.table(true), "| memstreamer, outbox parked          | 800 µs ")
-}
-
-func TestFlags(t *testing.T) {
-	require.NoError(t, full.check(true, false, nil))
-	require.NoError(t, full.check(false, true, nil))
-	require.ErrorContains(t, config{}.check(false, false, nil), "-rounds is 0")
-	require.ErrorContains(t, full.check(false, false, []string{"x"}), `not "x"`)
-	require.ErrorContains(t, full.check(true, true, nil), "does not publish a -quick run")
 }

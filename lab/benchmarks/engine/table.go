@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 
 	"github.com/dustin/go-humanize"
-	"github.com/dustin/go-humanize/english"
 
 	"github.com/memstreamer/memstreamer/lab/benchmarks"
 	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
@@ -42,7 +40,7 @@ var (
 )
 
 // plan has what is compared one after the other.
-func (c config) plan() (all []rounds.Benchmark) {
+func (c sizes) plan() (all []rounds.Benchmark) {
 	of := func(job string, n int, arrangements []benchmarks.Arrangement) {
 		for _, a := range arrangements {
 			all = append(all, rounds.Benchmark{
@@ -80,18 +78,19 @@ var columns = []struct {
 // report is what is written of results.
 type report struct {
 	*rounds.Results
-	config
+	sizes
 }
 
 // short is the section of the README.
-func (r report) short() string { return r.table(true) + r.note() }
+func short(r *rounds.Results) string {
+	s := report{r, sized(r.Quick)}
+	return s.table(true) + s.note()
+}
 
 // long is the section of RESULTS.md.
-func (r report) long() string {
-	return r.table(false) + r.note() + "\n" + r.targets() + "\n" + r.awaited() +
-		fmt.Sprintf("\nMedians of %s, in turns, each benchmark in a process of its own, ± half their range, in %v,\non %s, %s, %s/%s, %s.\n",
-			english.Plural(r.Rounds, "round", ""), r.Took, strings.TrimSpace(r.CPU), english.Plural(runtime.GOMAXPROCS(0), "core", ""),
-			runtime.GOOS, runtime.GOARCH, runtime.Version())
+func long(r *rounds.Results) string {
+	s := report{r, sized(r.Quick)}
+	return s.table(false) + "\n± is half the range of the rounds.\n" + s.note() + "\n" + s.targets() + "\n" + s.awaited()
 }
 
 // note says what the figures are of, and what they are not of.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,22 +11,19 @@ import (
 )
 
 func TestRun(t *testing.T) {
-	readme := filepath.Join(t.TempDir(), "README.md")
-	require.NoError(t, os.WriteFile(readme, []byte(rounds.Mark(section, "old\n")), 0o600))
-	require.NoError(t, config{rounds: 1, messages: 400, readme: readme}.run(t.Context()))
-	table, err := rounds.Section(readme, section)
-	require.NoError(t, err)
-	require.Regexp(t, `^(\|.*\n)+\nBlock .*\.\n\nMedians of 1 round, .*\n$`, table)
-	rows := strings.Split(table, "\n")[2:]
+	var out strings.Builder
+	require.NoError(t, command.Run(t.Context(), []string{"-quick"}, "", &out, &out))
+	require.Regexp(t, `\nwatermill/README.md:\n\n(\|.*\n)+\nBlock .*\.\n\nMedians of 1 round, `, out.String())
+	rows := strings.Split(out.String(), "\n")[6:]
 	for i, p := range benchmarks.PubSubs {
 		require.Regexp(t, `^\| `+p.Title+` +\|`, rows[i])
 		require.Equal(t, p.Title == "GoChannel, Block", strings.Contains(rows[i], "the publisher waits"), rows[i])
 	}
 	// In order, all published, and one goroutine: or a peer is not what it is said to be.
 	require.Regexp(t, `\| 0% .*\| 100 +\| 1 +\|`, rows[0])
-
-	require.ErrorContains(t, config{readme: "main.go"}.run(t.Context()), "main.go has no line")
 }
+
+func TestFilesHaveTheSections(t *testing.T) { require.NoError(t, command.Check("../../..")) }
 
 func TestVerdict(t *testing.T) {
 	r := &rounds.Results{Rounds: 1, Values: make(map[rounds.Figure]rounds.Sample)}

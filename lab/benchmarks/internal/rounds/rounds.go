@@ -23,6 +23,7 @@ type Benchmark struct {
 	Package string
 	Name    string // without the prefix Benchmark; no two of a plan share one
 	Time    string // of -test.benchtime
+	Short   bool   // with -test.short
 }
 
 // Figure is the name of a benchmark, and a unit of what it measures.
@@ -31,6 +32,7 @@ type Figure [2]string
 // Results has one value of each figure from each round.
 type Results struct {
 	Rounds int
+	Quick  bool // the figures mean nothing
 	Took   time.Duration
 	CPU    string // the processor's name
 	Values map[Figure]Sample
@@ -75,7 +77,7 @@ func Run(ctx context.Context, plan []Benchmark, rounds int, flags ...string) (*R
 	for round := range rounds {
 		for i, b := range plan {
 			p.say("round %d of %d%s: %s", round+1, rounds, left(time.Since(start), round*len(plan)+i, rounds*len(plan)), b.Name)
-			args := []string{"-test.run=^$", "-test.bench=" + b.pattern(), "-test.benchtime=" + b.Time, "-test.timeout=5m"}
+			args := []string{"-test.run=^$", "-test.bench=" + b.pattern(), "-test.benchtime=" + b.Time, "-test.timeout=5m", fmt.Sprint("-test.short=", b.Short)}
 			cmd := exec.CommandContext(ctx, binaries[b.Package], append(args, flags...)...)
 			cmd.Dir = dir
 			output, err := cmd.CombinedOutput()

@@ -13,7 +13,7 @@ import (
 
 func TestRun(t *testing.T) {
 	const library, send = "github.com/memstreamer/memstreamer", "Send/streamer=memstreamer+retention"
-	found, err := Run(t.Context(), []Benchmark{{library, "Outbox", "3x"}, {library, send, "3x"}}, 2)
+	found, err := Run(t.Context(), []Benchmark{{Package: library, Name: "Outbox", Time: "3x"}, {Package: library, Name: send, Time: "3x"}}, 2)
 	require.NoError(t, err)
 	assert.NotEmpty(t, found.CPU)
 	for _, unit := range []string{Seconds, CPU} {
@@ -22,9 +22,9 @@ func TestRun(t *testing.T) {
 	}
 	assert.Panics(t, func() { found.Of(send, Worst) })
 
-	_, err = Run(t.Context(), []Benchmark{{library, "NoSuch", "1x"}}, 1)
+	_, err = Run(t.Context(), []Benchmark{{Package: library, Name: "NoSuch", Time: "1x"}}, 1)
 	require.ErrorContains(t, err, "printed 0 results of benchmarks")
-	_, err = Run(t.Context(), []Benchmark{{library + "/nosuch", "NoSuch", "1x"}}, 1)
+	_, err = Run(t.Context(), []Benchmark{{Package: library + "/nosuch", Name: "NoSuch", Time: "1x"}}, 1)
 	require.ErrorContains(t, err, "building the benchmarks of "+library+"/nosuch")
 }
 
