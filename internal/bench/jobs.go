@@ -126,6 +126,27 @@ func Send(b *testing.B, open Open) {
 	m.Report()
 }
 
+// SendAtOnce is Send by eight senders at once.
+func SendAtOnce(b *testing.B, open Open) {
+	const senders = 8
+	s := Start(b, open)
+	var sending sync.WaitGroup
+	m := NewMeter(b)
+	for i := range senders {
+		sender := s.Sender(Topic)
+		sending.Go(func() {
+			for n := i; n < b.N; n += senders {
+				if err := sender.Send(s.Ctx, n); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	sending.Wait()
+	m.Report()
+}
+
 // Recv takes and acks a backlog, once with each of as many receiver names as it
 // needs.
 func Recv(b *testing.B, open Open) {

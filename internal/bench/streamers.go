@@ -10,22 +10,23 @@ import (
 )
 
 // Memstreamer keeps everything.
-func Memstreamer() (Broker, error) { return streamer{memstreamer.New()}, nil }
+func Memstreamer() (Broker, error) { return Streamer{memstreamer.New()}, nil }
 
 // Retaining is memstreamer with a retention of period.
 func Retaining(period time.Duration) Open {
 	return func() (Broker, error) {
-		return streamer{memstreamer.New(memstreamer.WithRetention(period))}, nil
+		return Streamer{memstreamer.New(memstreamer.WithRetention(period))}, nil
 	}
 }
 
 // Polling spins.
-func Polling() (Broker, error) { return streamer{baseline.NewPolling()}, nil }
+func Polling() (Broker, error) { return Streamer{baseline.NewPolling()}, nil }
 
-// streamer is an EventStreamer as a Broker.
-type streamer struct{ memstreamer.EventStreamer }
+// Streamer is an EventStreamer with a Close, as a Broker.
+type Streamer struct{ memstreamer.EventStreamer }
 
-func (s streamer) NewSender(topic string) (Sender, error) {
+// NewSender implements [Broker].
+func (s Streamer) NewSender(topic string) (Sender, error) {
 	sender, err := s.EventStreamer.NewSender(context.Background(), topic)
 	return Sender{Send: func(ctx context.Context, n int) error {
 		foreignID, headers := Outbox[memstreamer.Header](topic, n)
@@ -33,7 +34,8 @@ func (s streamer) NewSender(topic string) (Sender, error) {
 	}}, err
 }
 
-func (s streamer) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
+// NewReceiver implements [Broker].
+func (s Streamer) NewReceiver(ctx context.Context, topic, name string) (Receiver, error) {
 	receiver, err := s.EventStreamer.NewReceiver(ctx, topic, name)
 	return func(ctx context.Context) (string, func() error, error) {
 		event, ack, err := receiver.Recv(ctx)
@@ -44,4 +46,5 @@ func (s streamer) NewReceiver(ctx context.Context, topic, name string) (Receiver
 	}, err
 }
 
-func (s streamer) Close() error { return s.EventStreamer.(io.Closer).Close() }
+// Close implements [Broker].
+func (s Streamer) Close() error { return s.EventStreamer.(io.Closer).Close() }

@@ -65,8 +65,7 @@ func WithSyncAlways() Option {
 // Start starts a server on the files in dir, which it creates if missing, and
 // returns a connection to it. stop closes the connection, has the server write
 // what it holds, and returns when the server has ended. That takes about 10 ms
-// for each cursor: see BenchmarkStop. stop may be called again, and returns the
-// same.
+// for each cursor. stop may be called again, and returns the same.
 //
 // Start fails if dir is empty, cannot be written or is in use by another server,
 // and if an option is nil or invalid.

@@ -2,6 +2,7 @@ package benchmarks
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/memstreamer/memstreamer/internal/bench"
@@ -9,26 +10,31 @@ import (
 
 func eachPeerBench(b *testing.B, job func(Peer) bench.Job) { benchPeers(b, Peers, job) }
 
+// all are the peers and those on a disk.
+var all = slices.Concat(Peers, Durables)
+
 func benchPeers(b *testing.B, peers []Peer, job func(Peer) bench.Job) {
 	for _, peer := range peers {
 		b.Run("peer="+peer.Name, func(b *testing.B) { job(peer)(b, peer.Open) })
 	}
 }
 
-// benchAdapters does a job with memstreamer and with the adapter that its targets
-// are set by.
-func benchAdapters(b *testing.B, job bench.Job) {
-	benchPeers(b, Peers[:2], func(Peer) bench.Job { return job })
+// benchSome does a job with memstreamer, with the adapter that its targets are set
+// by, and with others.
+func benchSome(b *testing.B, job bench.Job, others ...Peer) {
+	benchPeers(b, slices.Concat(Peers[:2], others), func(Peer) bench.Job { return job })
 }
 
-func BenchmarkSend(b *testing.B) { benchAdapters(b, bench.Send) }
+func BenchmarkSend(b *testing.B) { benchSome(b, bench.Send, Durables...) }
 
-func BenchmarkRecv(b *testing.B) { benchAdapters(b, bench.Recv) }
+func BenchmarkSendAtOnce(b *testing.B) { benchSome(b, bench.SendAtOnce, Durables...) }
 
-func BenchmarkCollection(b *testing.B) { benchAdapters(b, bench.Collection) }
+func BenchmarkRecv(b *testing.B) { benchSome(b, bench.Recv, Durables...) }
+
+func BenchmarkCollection(b *testing.B) { benchSome(b, bench.Collection) }
 
 func BenchmarkHandoff(b *testing.B) {
-	eachPeerBench(b, func(Peer) bench.Job { return bench.Handoff })
+	benchPeers(b, all, func(Peer) bench.Job { return bench.Handoff })
 }
 
 func BenchmarkHandoffBesideBusy(b *testing.B) {
@@ -44,7 +50,7 @@ func BenchmarkPass(b *testing.B) {
 }
 
 func BenchmarkIdle(b *testing.B) {
-	eachPeerBench(b, func(Peer) bench.Job { return bench.Idle(64) })
+	benchPeers(b, all, func(Peer) bench.Job { return bench.Idle(64) })
 }
 
 func BenchmarkRetained(b *testing.B) {

@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/bench"
-	"github.com/memstreamer/memstreamer/jetstream/embedded"
 )
 
 const (
@@ -32,16 +30,11 @@ type jetStream struct {
 }
 
 func newJetStream() (_ bench.Broker, err error) {
-	dir, err := os.MkdirTemp("", "memstreamer-jetstream-")
+	conn, stop, err := startServer()
 	if err != nil {
 		return nil, err
 	}
-	remove := func() error { return os.RemoveAll(dir) }
-	conn, stop, err := embedded.Start(dir)
-	if err != nil {
-		return nil, errors.Join(err, remove())
-	}
-	j := jetStream{stop: func() error { return errors.Join(stop(), remove()) }}
+	j := jetStream{stop: stop}
 	if j.JetStream, err = jetstream.New(conn); err == nil {
 		_, err = j.CreateStream(context.Background(), jetstream.StreamConfig{
 			Name:     streamName,

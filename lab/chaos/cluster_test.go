@@ -67,9 +67,10 @@ func startChildren(t testing.TB) children {
 		return slices.ContainsFunc(c, func(srv *child) bool {
 			var state server.JSInfo
 			err := srv.ask(t.Context(), "jsz", &state)
-			return err == nil && state.Meta != nil && len(state.Meta.Replicas) == clusterSize-1
+			return err == nil && state.Meta != nil && len(state.Meta.Replicas) == clusterSize-1 &&
+				!slices.ContainsFunc(state.Meta.Replicas, func(p *server.PeerInfo) bool { return p.Offline || !p.Current })
 		})
-	}, patience, 10*time.Millisecond, "no server leads the cluster and knows the others")
+	}, patience, 10*time.Millisecond, "no server leads the cluster and has heard from the others")
 	return c
 }
 
