@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/judge"
 )
 
 // Receivers of four names on each of three topics, two at a time for each name,
@@ -44,7 +45,7 @@ func TestStress(t *testing.T) {
 			unfinished, finish := context.WithCancel(deadline)
 			t.Cleanup(finish)
 			var mu sync.Mutex
-			acked := 0
+			var cursor judge.Cursor
 			for worker := range 2 {
 				random := rand.New(rand.NewPCG(uint64(name), uint64(worker)))
 				r := newReceiver(t, s, topic, fmt.Sprint(name))
@@ -55,7 +56,7 @@ func TestStress(t *testing.T) {
 							workers.Go(cancel)
 						}
 						mu.Lock()
-						floor := acked
+						mark := cursor.Receiving()
 						mu.Unlock()
 						event, ack, err := r.Recv(ctx)
 						cancel()
@@ -65,18 +66,19 @@ func TestStress(t *testing.T) {
 							}
 							continue
 						}
-						index, err := strconv.Atoi(event.ForeignID)
+						place, err := strconv.ParseInt(event.ForeignID, 10, 64)
 						assert.NoError(t, err)
 
 						mu.Lock()
-						if index < floor || index > acked {
-							t.Errorf("topic %s, name %d: got event %d when the next was %d to %d", topic, name, index, floor, acked)
+						if verdict := cursor.Received(mark, place); verdict != judge.Right {
+							t.Errorf("topic %s, name %d: got event %d, %v, when the next was %d", topic, name, place, verdict, cursor.Low())
 						}
 						if random.IntN(3) > 0 {
+							cursor.Acking(place)
 							assert.NoError(t, ack())
-							acked = max(acked, index+1)
+							cursor.Acked(mark, place)
 						}
-						if acked == events {
+						if cursor.Low() == events {
 							finish()
 						}
 						mu.Unlock()

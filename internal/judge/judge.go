@@ -63,6 +63,8 @@ const (
 	Behind          // it, or a later one, was acked, received or too old for the name
 )
 
+func (v Verdict) String() string { return [...]string{"right", "skipped", "behind"}[v] }
+
 // Received says that the Recv of m has returned the event at place.
 func (c *Cursor) Received(m Mark, place int64) Verdict {
 	defer c.reached(m, place)
