@@ -8,7 +8,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"github.com/memstreamer/memstreamer/internal/hooked"
+	"github.com/memstreamer/memstreamer/watermill/internal/hooked"
 )
 
 // check is one thing that the adapter promises.

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/hooked"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
+	"github.com/memstreamer/memstreamer/watermill/internal/hooked"
 )
 
 func contextEndsSubscription(fx *fixture) {

@@ -10,8 +10,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/hooked"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
+	"github.com/memstreamer/memstreamer/watermill/internal/hooked"
 )
 
 // A plant puts a fault around the adapter: into its configuration, beneath it or on

@@ -8,9 +8,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/hooked"
 	"github.com/memstreamer/memstreamer/internal/judge"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
+	"github.com/memstreamer/memstreamer/watermill/internal/hooked"
 )
 
 // handled has two subscribers of a group take 2 ms for each of a thousand messages

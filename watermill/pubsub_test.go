@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/hooked"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
+	"github.com/memstreamer/memstreamer/watermill/internal/hooked"
 )
 
 // TestCloseWaitsForNoPublish has a streamer that does not answer a Send.

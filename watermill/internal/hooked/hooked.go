@@ -1,5 +1,5 @@
-// Package hooked wraps a streamer so that a test can replace what its calls do,
-// to plant a fault and see it caught.
+// Package hooked wraps a streamer so that a test of the Pub/Sub can replace what its
+// calls do, to plant a fault and see it caught.
 package hooked
 
 import (
@@ -12,15 +12,10 @@ import (
 // Hooks are called in place of the wrapped streamer's calls. Where one is nil,
 // the call goes through unchanged.
 type Hooks struct {
-	NewSender   func(ctx context.Context, s *Streamer, topic string) (memstreamer.EventSender, error)
 	NewReceiver func(ctx context.Context, s *Streamer, topic, name string, opts []memstreamer.ReceiverOption) (memstreamer.EventReceiver, error)
-
 	Send        func(ctx context.Context, s *Sender, e Outgoing) error
-	CloseSender func(s *Sender) error
-
-	Recv          func(ctx context.Context, r *Receiver) (*memstreamer.Event, memstreamer.Ack, error)
-	Ack           func(d *Delivery) error
-	CloseReceiver func(r *Receiver) error
+	Recv        func(ctx context.Context, r *Receiver) (*memstreamer.Event, memstreamer.Ack, error)
+	Ack         func(d *Delivery) error
 }
 
 // Outgoing is what Send was given.
@@ -41,14 +36,6 @@ func Wrap(s *memstreamer.StreamConstructor, h Hooks) *Streamer { return &Streame
 
 // NewSender implements memstreamer.EventStreamer.
 func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
-	if s.hooks.NewSender != nil {
-		return s.hooks.NewSender(ctx, s, topic)
-	}
-	return s.OpenSender(ctx, topic)
-}
-
-// OpenSender is NewSender without its hook.
-func (s *Streamer) OpenSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
 	inner, err := s.StreamConstructor.NewSender(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -61,11 +48,6 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 	if s.hooks.NewReceiver != nil {
 		return s.hooks.NewReceiver(ctx, s, topic, name, opts)
 	}
-	return s.OpenReceiver(ctx, topic, name, opts...)
-}
-
-// OpenReceiver is NewReceiver without its hook.
-func (s *Streamer) OpenReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	inner, err := s.StreamConstructor.NewReceiver(ctx, topic, name, opts...)
 	if err != nil {
 		return nil, err
@@ -94,14 +76,6 @@ func (s *Sender) Pass(ctx context.Context, e Outgoing) error {
 	return s.EventSender.Send(ctx, e.ForeignID, e.Type, e.Headers)
 }
 
-// Close implements memstreamer.EventSender.
-func (s *Sender) Close() error {
-	if s.hooks.CloseSender != nil {
-		return s.hooks.CloseSender(s)
-	}
-	return s.EventSender.Close()
-}
-
 // Receiver is a receiver with hooks. Its EventReceiver has none.
 type Receiver struct {
 	memstreamer.EventReceiver
@@ -121,14 +95,6 @@ func (r *Receiver) Recv(ctx context.Context) (event *memstreamer.Event, ack mems
 	}
 	d := &Delivery{Event: *event, Commit: ack}
 	return event, func() error { return r.hooks.Ack(d) }, nil
-}
-
-// Close implements memstreamer.EventReceiver.
-func (r *Receiver) Close() error {
-	if r.hooks.CloseReceiver != nil {
-		return r.hooks.CloseReceiver(r)
-	}
-	return r.EventReceiver.Close()
 }
 
 // Delivery is an event that Recv has returned.
