@@ -3,7 +3,8 @@
 // luno/workflow was up to v0.4.0, and correct: events in order, at least once,
 // cursors by topic and name. It leaves out isolation (the header map given to Send
 // is the one that every receiver gets), the refusal of empty names, Ephemeral, the form
-// of CreatedAt, and what it was that a memstreamer.ErrClosed is about.
+// of CreatedAt, and what it was that a memstreamer.ErrClosed is about. It imports the
+// root for its types; benchmarks and tests import it.
 package baseline
 
 import (

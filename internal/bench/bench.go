@@ -1,6 +1,7 @@
 // Package bench holds the jobs by which memstreamer is measured, alone and
 // beside what one might use in its place. The benchmarks of the root and of
-// lab/benchmarks do the same jobs with brokers of their own choice.
+// lab/benchmarks do the same jobs with brokers of their own choice. It imports the root and
+// internal/baseline, and only benchmarks and tests import it.
 package bench
 
 import (

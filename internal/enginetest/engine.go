@@ -1,7 +1,8 @@
 // Package enginetest stands in for a workflow engine in tests. It declares an
 // engine's own types in the shape of memstreamer's, as an engine does that never
 // heard of it, and brings an engine's view of a streamer back to the contract, so
-// that the tests of the contract run through [memstreamer.As].
+// that the tests of the contract run through [memstreamer.As]. It imports the root,
+// and only tests import it.
 package enginetest
 
 import (

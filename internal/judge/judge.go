@@ -1,6 +1,6 @@
 // Package judge tells whether the receivers of one consumer got what the
 // contract says: each event that it has not acked, in order, from where its
-// cursor started. It imports nothing, and is for tests.
+// cursor started. It imports nothing; tests of every module may import it.
 package judge
 
 // Cursor follows one consumer through its calls, which may overlap. Its

@@ -1,6 +1,7 @@
 // Package reference keeps memstreamer's contract in the plainest way: one lock, one
 // slice of events for each topic, and everything looked at in each call. Tests compare
-// other streamers with it, and plant a [Fault] in it to see that a check finds it.
+// other streamers with it, and plant a [Fault] in it to see that a check finds it. It
+// imports the root for its types, and only tests import it.
 //
 // A fault that turns one decision around stands at that decision. The methods named
 // ...Wrongly hold those that do more, and do nothing without a fault.
