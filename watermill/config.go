@@ -13,29 +13,29 @@ import (
 // Config configures a [PubSub]. Its zero value is a PubSub without a consumer
 // group.
 type Config struct {
-	// ConsumerGroup names the group of the subscribers. They share one cursor on
-	// each topic, under this name in the Stats of the streamer. It must not
-	// contain a #.
+	// ConsumerGroup names the group of the subscribers. They share one position on
+	// each topic, under this name in the Stats of the streamer. It must not contain
+	// a #.
 	//
-	// Without a group every subscription has a cursor of its own, which is
-	// forgotten at its end. That takes a streamer with the method
+	// Without a group each subscription is a consumer of its own, which is forgotten
+	// when it ends. That needs a streamer with the method
 	//
 	//	Forget(ctx context.Context, topic, name string) error
 	//
-	// as those of memstreamer have. On another, and after a crash, the cursor
-	// stays until the streamer's own rules forget it, such as its retention.
+	// as those of memstreamer have. On another, and after a crash, the consumer stays
+	// until the streamer forgets it by its own rules, such as its retention.
 	ConsumerGroup string
 
-	// StreamFromLatest starts a new cursor after the newest message. The default is
-	// to start at the oldest that is kept. A group that has a cursor resumes there.
+	// StreamFromLatest starts a new consumer after the newest message. The default is
+	// to start at the oldest kept. A group that has a position resumes there.
 	StreamFromLatest bool
 
 	// Lanes is how many messages a group handles at once. The default is 1, which
 	// keeps the order of the topic. With more, messages with the same LaneKey are
-	// handled in order and one at a time, and the others need not wait for them.
+	// handled in order and one at a time, and others do not wait for them.
 	//
-	// All subscribers of a group need the same number. The package's README says
-	// what a change does to messages that wait.
+	// All subscribers of a group need the same number. The README says what happens to
+	// waiting messages when it changes.
 	Lanes int
 
 	// LaneKey returns the key of a message, which it must not change. The default
@@ -43,16 +43,16 @@ type Config struct {
 	// concurrent use, and return the same for a message in every process.
 	LaneKey func(*message.Message) string
 
-	// NackDelay is the pause before a nacked message is delivered again. It
-	// doubles with each Nack in a row, up to MaxNackDelay, and starts anew after
-	// an Ack. The lane waits meanwhile. The defaults are 100 ms and 10 s; a
-	// negative NackDelay is no pause at all. A streamer that fails is asked again
-	// after the same pauses, and not before 100 ms.
+	// NackDelay is the delay before a nacked message is delivered again. It doubles
+	// with each Nack in a row, up to MaxNackDelay, and is reset by an Ack. The lane
+	// waits meanwhile. The defaults are 100 ms and 10 s; a negative NackDelay means no
+	// delay. Calls of a streamer that fail are repeated after the same delays, and at
+	// least 100 ms.
 	NackDelay    time.Duration
 	MaxNackDelay time.Duration
 
-	// CloseTimeout is how long a subscription that ends waits for the messages that
-	// are being handled. The default is 30 s.
+	// CloseTimeout is how long an ending subscription waits for messages that are
+	// being handled. The default is 30 s.
 	CloseTimeout time.Duration
 }
 
@@ -86,7 +86,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// start is the option of a new cursor.
+// start is the option of a new consumer.
 func (c Config) start(o *options) { o.StreamFromLatest = c.StreamFromLatest }
 
 // delay returns the pause after that many failures in a row.

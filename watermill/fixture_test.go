@@ -2,114 +2,60 @@ package memwatermill_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 type config = memwatermill.Config
 
 const topic = "orders"
 
-// pubSub is what the tests see of a PubSub, so that a fault can be in between.
-type pubSub interface {
-	message.Publisher
-	message.Subscriber
-	message.SubscribeInitializer
-}
-
 // fixture is what a test has: one streamer in memory, and a bubble of synctest, in
-// which time passes only while everything waits.
+// which time passes only while everything waits. Its context never ends: a goroutine
+// that outlives its PubSub fails the test.
 type fixture struct {
-	ctx    context.Context // ends after the test
-	memory *memstreamer.StreamConstructor
-	// beneath, unless nil, is between memory and every PubSub.
-	beneath memstreamer.EventStreamer
-	opened  []pubSub
-
-	// A fault sets one of these.
-	configures func(*config)
-	wraps      func(memstreamer.EventStreamer) memstreamer.EventStreamer
-	covers     func(*fixture, *memwatermill.PubSub) pubSub
+	*testing.T
+	ctx     context.Context
+	memory  *memstreamer.StreamConstructor
+	beneath memstreamer.EventStreamer // unless nil, what each PubSub gets in place of memory
+	opened  []*memwatermill.PubSub
 }
 
-// failure is what a test panics with where it fails.
-type failure struct{ error }
-
-func failf(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
-
-func must(err error) {
-	if err != nil {
-		failf("%v", err)
-	}
-}
-
-// refused fails if there is no error that says that.
-func refused(err error, says string) {
-	if err == nil || !strings.Contains(err.Error(), says) {
-		failf("the error is %v, and not %q", err, says)
-	}
-}
-
-func withFixture(t *testing.T, test func(*fixture)) {
-	if err := try(t, test); err != nil {
-		t.Error(err)
-	}
-}
-
-// try runs test with a fixture, and returns its failure.
-func try(t *testing.T, test func(*fixture)) (err error) {
+func inBubble(t *testing.T, test func(*fixture)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		fx := &fixture{ctx: ctx, memory: memstreamer.New()}
+		fx := &fixture{T: t, ctx: context.Background(), memory: memstreamer.New()}
 		defer func() {
-			cancel()
-			fx.close()
-			failed := recover()
-			if f, ok := failed.(failure); ok {
-				err = f
-			} else if failed != nil {
-				panic(failed)
+			for _, p := range fx.opened {
+				require.NoError(t, p.Close())
 			}
 		}()
 		test(fx)
 	})
-	return err
 }
 
-// pubSub opens a PubSub, with the fault that fx may have.
-func (fx *fixture) pubSub(c config) pubSub {
+func (fx *fixture) pubSub(c config) *memwatermill.PubSub {
 	var streamer memstreamer.EventStreamer = fx.memory
 	if fx.beneath != nil {
 		streamer = fx.beneath
 	}
-	if fx.wraps != nil {
-		streamer = fx.wraps(streamer)
-	}
-	if fx.configures != nil {
-		fx.configures(&c)
-	}
-	opened, err := memwatermill.NewPubSub(streamer, c, nil)
-	must(err)
-	p := pubSub(opened)
-	if fx.covers != nil {
-		p = fx.covers(fx, opened)
-	}
+	p, err := memwatermill.NewPubSub(streamer, c, nil)
+	require.NoError(fx, err)
 	fx.opened = append(fx.opened, p)
 	return p
-}
-
-func (fx *fixture) close() {
-	for _, p := range fx.opened {
-		_ = p.Close()
-	}
 }
 
 // eachKind runs f for the ways to subscribe, each with a topic of its own.
@@ -130,28 +76,39 @@ func sameKey(*message.Message) string { return "same" }
 
 // publish publishes messages whose UUID and payload are each of texts.
 func (fx *fixture) publish(topic string, texts ...string) {
+	p, err := memwatermill.NewPubSub(fx.memory, config{}, nil)
+	require.NoError(fx, err)
 	for _, text := range texts {
-		must(fx.pubSub(config{}).Publish(topic, message.NewMessage(text, message.Payload(text))))
+		require.NoError(fx, p.Publish(topic, message.NewMessage(text, message.Payload(text))))
 	}
 }
 
-func (fx *fixture) subscribe(p pubSub, topic string) deliveries {
-	messages, err := p.Subscribe(fx.ctx, topic)
-	must(err)
-	return messages
+func (fx *fixture) subscribe(p *memwatermill.PubSub, topic string) *deliveries {
+	fx.Helper()
+	in, err := fx.try(fx.ctx, p, topic)
+	require.NoError(fx, err)
+	return in
+}
+
+func (fx *fixture) try(ctx context.Context, p *memwatermill.PubSub, topic string) (*deliveries, error) {
+	messages, err := p.Subscribe(ctx, topic)
+	return &deliveries{fx.T, messages}, err
 }
 
 // deliveries are what Subscribe returns.
-type deliveries <-chan *message.Message
+type deliveries struct {
+	*testing.T
+	messages <-chan *message.Message
+}
 
 // forever is longer than any delay or timeout of a test.
 const forever = 24 * time.Hour
 
 // take waits for a message. It returns nil if none comes, and whether the channel
 // is open.
-func (in deliveries) take() (m *message.Message, open bool) {
+func (in *deliveries) take() (m *message.Message, open bool) {
 	select {
-	case m, open = <-in:
+	case m, open = <-in.messages:
 		return m, open
 	case <-time.After(forever):
 		return nil, true
@@ -159,40 +116,103 @@ func (in deliveries) take() (m *message.Message, open bool) {
 }
 
 // next waits for a message, which must have that UUID.
-func (in deliveries) next(uuid string) *message.Message {
+func (in *deliveries) next(uuid string) *message.Message {
+	in.Helper()
 	m, open := in.take()
-	switch {
-	case !open:
-		failf("the channel was closed before message %q came", uuid)
-	case m == nil:
-		failf("message %q did not come", uuid)
-	case m.UUID != uuid:
-		failf("message %q came, and not %q", m.UUID, uuid)
-	}
+	require.True(in, open, "the channel was closed before message %q came", uuid)
+	require.NotNil(in, m, "message %q did not come", uuid)
+	require.Equal(in, uuid, m.UUID)
 	return m
 }
 
-// none waits, and no message must come.
-func (in deliveries) none() {
-	if m, _ := in.take(); m != nil {
-		failf("message %q came, and none should", m.UUID)
+// acked waits for messages with these UUIDs, and acks each. No other must come.
+func (in *deliveries) acked(uuids ...string) {
+	in.Helper()
+	for _, uuid := range uuids {
+		in.next(uuid).Ack()
 	}
+	in.none()
+}
+
+func (in *deliveries) none() {
+	in.Helper()
+	m, _ := in.take()
+	require.Nil(in, m)
 }
 
 // ended waits until the channel is closed, with no message before.
-func (in deliveries) ended() {
-	in.none()
-	if _, open := in.take(); open {
-		failf("the channel is not closed")
-	}
+func (in *deliveries) ended() {
+	in.Helper()
+	m, open := in.take()
+	require.Nil(in, m)
+	require.False(in, open, "the channel is open")
 }
-
-// now waits until all that can happen without time passing has happened.
-func now() { synctest.Wait() }
 
 // start calls f, and returns the channel that gets its error.
 func start(f func() error) <-chan error {
 	returned := make(chan error, 1)
 	go func() { returned <- f() }()
 	return returned
+}
+
+var errFlaky = errors.New("the streamer's own error")
+
+// faulty is a streamer in memory with some of its calls replaced. A receiver of which
+// one Recv has failed fails for good, as one of JetStream whose consumer is gone.
+type faulty struct {
+	*memstreamer.StreamConstructor
+	newReceiver func(context.Context) error
+	send        func(ctx context.Context, pass func() error) error
+	recv        func() error
+	ack         func(delivery, attempt int64, commit memstreamer.Ack) error
+
+	deliveries atomic.Int64
+}
+
+func (f *faulty) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
+	s, err := f.StreamConstructor.NewSender(ctx, topic)
+	return &faultySender{s, f}, err
+}
+
+func (f *faulty) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	if f.newReceiver != nil {
+		return nil, f.newReceiver(ctx)
+	}
+	r, err := f.StreamConstructor.NewReceiver(ctx, topic, name, opts...)
+	return &faultyReceiver{EventReceiver: r, faulty: f}, err
+}
+
+type faultySender struct {
+	memstreamer.EventSender
+	faulty *faulty
+}
+
+func (s *faultySender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
+	pass := func() error { return s.EventSender.Send(ctx, foreignID, statusType, headers) }
+	if s.faulty.send == nil {
+		return pass()
+	}
+	return s.faulty.send(ctx, pass)
+}
+
+type faultyReceiver struct {
+	memstreamer.EventReceiver
+	faulty *faulty
+	failed error
+}
+
+func (r *faultyReceiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
+	if r.failed == nil && r.faulty.recv != nil {
+		r.failed = r.faulty.recv()
+	}
+	if r.failed != nil {
+		return nil, nil, r.failed
+	}
+	e, ack, err := r.EventReceiver.Recv(ctx)
+	if err != nil || r.faulty.ack == nil {
+		return e, ack, err
+	}
+	delivery := r.faulty.deliveries.Add(1)
+	var attempts atomic.Int64
+	return e, func() error { return r.faulty.ack(delivery, attempts.Add(1), ack) }, nil
 }

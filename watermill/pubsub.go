@@ -1,18 +1,16 @@
-// Package memwatermill is a [Watermill] Pub/Sub on a memstreamer: ordered,
-// kept, and with consumer groups.
+// Package memwatermill is a [Watermill] Pub/Sub on a memstreamer. It keeps messages
+// and their order, and has consumer groups.
 //
 //	pubSub, err := memwatermill.NewPubSub(memstreamer.New(), memwatermill.Config{}, logger)
 //
-// A topic is a log. Publish appends to it and never waits for a subscriber.
-// Every consumer group has a cursor on it, and every subscription without a
-// group has one of its own: one message is in flight at a time, and the next
-// follows when that is acked. With [Config.Lanes] a group handles several
-// messages at once and keeps the order of those with the same key. Names of
-// topics that end like #3/16 are kept for the lanes.
+// A topic is a log. Publish appends to it and never waits for a subscriber. Each
+// consumer group has a position on it, and so has each subscription without a group.
+// One message is in flight at a time; the next is delivered when it is acked. With
+// [Config.Lanes] a group handles several messages at once and keeps the order of those
+// with the same key. Topic names that end like #3/16 are reserved for the lanes.
 //
-// Any [memstreamer.EventStreamer] will do. With one in memory, messages live as
-// long as it does; on a file or on JetStream, a group goes on after a restart
-// where it stopped.
+// It runs on any [memstreamer.EventStreamer]. In memory, messages live as long as the
+// streamer. On a file or on JetStream, a group resumes after a restart.
 //
 // [Watermill]: https://watermill.io
 package memwatermill
@@ -38,10 +36,9 @@ var ErrClosed = errors.New("memwatermill: closed")
 // PubSub publishes to the topics of one streamer and subscribes to them, as one
 // consumer group or as none. Its methods are safe for concurrent use.
 //
-// A program may make as many as it likes on one streamer: one for each group,
-// or one for each handler of a Router, which closes what a handler was given.
-// Subscribers of one group share its cursor and its order, whichever PubSub
-// they come from.
+// A program may make many on one streamer: one for each group, or one for each
+// handler of a Router, which closes the PubSub of a handler that ends. Subscribers of
+// one group share its position and its order, whichever PubSub they come from.
 type PubSub struct {
 	streamer streamer
 	source   memstreamer.EventStreamer // streamer, in its own types
@@ -62,10 +59,9 @@ var (
 	_ message.SubscribeInitializer = (*PubSub)(nil)
 )
 
-// NewPubSub returns a PubSub on streamer, which stays the caller's to close. A
-// nil logger logs nothing. It fails if streamer is nil, if it cannot be compared by
-// ==, which tells the groups of one streamer from those of another, and if config
-// is invalid.
+// NewPubSub returns a PubSub on streamer, which the caller closes. A nil logger logs
+// nothing. It fails if streamer is nil, if config is invalid, and if streamer cannot be
+// compared by ==: that is how the groups of different streamers are told apart.
 func NewPubSub(streamer memstreamer.EventStreamer, config Config, logger watermill.LoggerAdapter) (*PubSub, error) {
 	if streamer == nil {
 		return nil, errors.New("memwatermill: NewPubSub: the streamer is nil")
@@ -90,9 +86,9 @@ func NewPubSub(streamer memstreamer.EventStreamer, config Config, logger watermi
 	return p, nil
 }
 
-// Publish appends messages to topic, in order and each with the context of its
-// own. It does not wait for subscribers. On an error it names the message that
-// was not appended; those before it were, and those after it were not.
+// Publish appends messages to topic, in order, each with its own context. It does not
+// wait for subscribers. An error names the message that was not appended; those before
+// it were appended, and those after it were not.
 func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 	if p.closed.Load() {
 		return ErrClosed
@@ -119,17 +115,17 @@ func (p *PubSub) Publish(topic string, messages ...*message.Message) error {
 	return nil
 }
 
-// Subscribe returns a channel of the messages of topic. Each has to be acked or
-// nacked, after which its context is done and the next one comes; a nacked one
-// comes again, after [Config.NackDelay].
+// Subscribe returns a channel of the messages of topic. Each must be acked or nacked.
+// After that its context is done and the next message is delivered. A nacked message is
+// delivered again after [Config.NackDelay].
 //
-// With a [Config.ConsumerGroup] the subscription shares the messages of its
-// group, and goes on where that stopped. Without one it gets all of them, and
-// what it had not acked at its end is forgotten.
+// With a [Config.ConsumerGroup] the subscription shares the messages of its group, and
+// resumes at the group's position. Without one it gets all messages, and its position is
+// forgotten when it ends.
 //
-// The subscription ends with ctx and with Close. It waits then for what is being
-// handled, up to [Config.CloseTimeout], and closes the channel. It also ends when
-// the streamer is closed and nothing is being handled.
+// The subscription ends with ctx and with Close. It then waits up to
+// [Config.CloseTimeout] for messages that are being handled, and closes the channel. It
+// also ends when the streamer is closed and nothing is being handled.
 func (p *PubSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	var s *subscription
 	err := p.begin("Subscribe", topic, func() (err error) {
@@ -144,9 +140,9 @@ func (p *PubSub) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 	return s.out, nil
 }
 
-// SubscribeInitialize makes the cursor of the consumer group on topic, if it has
-// none yet. Messages that are published from then on wait for the group also
-// with [Config.StreamFromLatest]. Without a group it makes none.
+// SubscribeInitialize makes the consumer group's position on topic, if it has none.
+// Messages that are published from then on wait for the group, also with
+// [Config.StreamFromLatest]. Without a group it does nothing.
 func (p *PubSub) SubscribeInitialize(topic string) error {
 	return p.begin("SubscribeInitialize", topic, func() error {
 		if p.config.ConsumerGroup == "" {
@@ -184,15 +180,14 @@ func (p *PubSub) begin(method, topic string, open func() error) error {
 	return fmt.Errorf("memwatermill: %s: %w", method, err)
 }
 
-// Close delivers nothing more, waits up to [Config.CloseTimeout] until the
-// messages that are being handled are acked or nacked, and closes the channels
-// of all subscriptions. What was not acked by then is delivered to the next
-// subscriber of its group. Publish goes on to work while Close waits, since a
-// handler may need it to finish; Close waits for no Publish. The streamer stays
-// open.
+// Close ends delivery, waits up to [Config.CloseTimeout] for messages that are being
+// handled to be acked or nacked, and closes the channels of all subscriptions. A message
+// that is not acked by then is delivered to the next subscriber of its group. Publish
+// works while Close waits, since a handler may need it to finish; Close waits for no
+// Publish. The streamer stays open.
 //
-// It may be called again, and returns nil. A handler must not call it: it would
-// wait for itself.
+// Close may be called again and always returns nil. A handler must not call it: it
+// would wait for itself.
 func (p *PubSub) Close() error {
 	p.mu.Lock()
 	p.stop()

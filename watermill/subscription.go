@@ -13,9 +13,9 @@ import (
 )
 
 // subscription is one call of Subscribe: a goroutine for each lane, which
-// delivers, and one for the dealer where the group has one.
+// delivers, and one that deals where the group has lanes.
 type subscription struct {
-	config Config
+	p      *PubSub
 	logger watermill.LoggerAdapter
 	out    chan *message.Message
 
@@ -28,34 +28,32 @@ type subscription struct {
 }
 
 // open returns a subscription that has everything it needs to run.
-func (p *PubSub) open(ctx context.Context, topic string) (_ *subscription, err error) {
+func (p *PubSub) open(ctx context.Context, topic string) (*subscription, error) {
 	s := &subscription{
-		config: p.config,
+		p:      p,
 		logger: p.logger.With(watermill.LogFields{"topic": topic}),
 		out:    make(chan *message.Message),
 		ctx:    ctx,
 	}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	s.scope(p.running)
+	s.scope()
+	open := s.openMember
 	if p.config.ConsumerGroup == "" {
-		err = s.openAlone(p, topic)
-	} else {
-		err = s.openMember(p, topic)
+		open = s.openAlone
 	}
-	return s, err
+	if err := open(topic); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // scope makes the contexts.
-func (s *subscription) scope(pubSub context.Context) {
+func (s *subscription) scope() {
 	running, stop := context.WithCancel(s.ctx)
 	grace, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
-	unlink := context.AfterFunc(pubSub, stop)
+	unlink := context.AfterFunc(s.p.running, stop)
 	context.AfterFunc(running, func() {
-		timeout := time.AfterFunc(s.config.CloseTimeout, cancel)
+		timeout := time.AfterFunc(s.p.config.CloseTimeout, cancel)
 		context.AfterFunc(grace, func() { timeout.Stop() })
 	})
 	s.running, s.grace = running, grace
@@ -66,22 +64,20 @@ func (s *subscription) scope(pubSub context.Context) {
 	})
 }
 
-// openAlone opens a subscription without a group: a cursor for each lane, which
+// openAlone opens a subscription without a group: a consumer for each lane, which
 // passes over the messages of the others.
-func (s *subscription) openAlone(p *PubSub, topic string) error {
-	name, lanes := "subscription-"+watermill.NewShortUUID(), s.config.Lanes
+func (s *subscription) openAlone(topic string) error {
+	name, lanes := "subscription-"+watermill.NewShortUUID(), s.p.config.Lanes
 	for i := range lanes {
 		name, mine := name, everyMessage
 		if lanes > 1 {
 			name = laneName(name, i, lanes)
-			mine = func(m *message.Message) bool { return laneOf(s.config.LaneKey(m), lanes) == i }
+			mine = func(m *message.Message) bool { return laneOf(s.p.config.LaneKey(m), lanes) == i }
 		}
-		s.closes = append(s.closes, func() { s.forget(p.source, topic, name) })
-		c, err := s.cursor(p.streamer, topic, name, s.config.start)
-		if err != nil {
+		s.closes = append(s.closes, func() { s.forget(topic, name) })
+		if err := s.serve(newLane(), s.cursor(topic, name, s.p.config.start), mine); err != nil {
 			return err
 		}
-		s.work = append(s.work, func() { s.serve(newLane(), c, mine) })
 	}
 	return nil
 }
@@ -89,69 +85,91 @@ func (s *subscription) openAlone(p *PubSub, topic string) error {
 func everyMessage(*message.Message) bool { return true }
 
 // openMember opens a subscription of a group.
-func (s *subscription) openMember(p *PubSub, topic string) error {
-	g, err := join(s.running, p, topic)
+func (s *subscription) openMember(topic string) error {
+	g, err := join(groupKey{s.p.source, topic, s.p.config.ConsumerGroup}, s.p.config.Lanes)
 	if err != nil {
 		return err
 	}
 	s.closes = append(s.closes, g.leave)
-	onTopic, err := s.cursor(p.streamer, topic, g.name, s.config.start)
-	if err != nil {
+	onTopic := s.cursor(topic, g.name, s.p.config.start)
+	if err := onTopic.reopen(); err != nil {
 		return err
 	}
-	if g.direct {
-		s.work = append(s.work, func() { s.serve(g.lanes[0], onTopic, everyMessage) })
-		return nil
+	if g.direct() {
+		return s.serve(g.lanes[0], onTopic, everyMessage)
 	}
-	senders, err := s.senders(p.streamer, g.laneTopics())
-	if err != nil {
-		return err
-	}
-	s.work = append(s.work, func() { s.deal(g, onTopic, senders) })
+	var senders []sender
 	for i, topic := range g.laneTopics() {
-		c, err := s.cursor(p.streamer, topic, g.name)
+		sender, err := s.p.streamer.NewSender(s.running, topic)
 		if err != nil {
 			return err
 		}
-		s.work = append(s.work, func() { s.serve(g.lanes[i], c, everyMessage) })
+		s.closes = append(s.closes, func() { _ = sender.Close() })
+		senders = append(senders, sender)
+		if err := s.serve(g.lanes[i], s.cursor(topic, g.name), everyMessage); err != nil {
+			return err
+		}
 	}
+	s.work = append(s.work, func() { s.deal(g, onTopic, senders) })
 	return nil
 }
 
-// cursor opens a cursor that is closed with s.
-func (s *subscription) cursor(from streamer, topic, name string, opts ...option) (*cursor, error) {
-	c := &cursor{open: func() (receiver, error) { return from.NewReceiver(s.running, topic, name, opts...) }}
+// cursor receives at the position of one consumer. Where a receiver fails, it may
+// fail for good, as where its consumer is gone from a server: another is opened.
+type cursor struct {
+	open     func() (receiver, error)
+	receiver receiver // nil until reopen, and after an error
+}
+
+// cursor returns a cursor that is closed with s.
+func (s *subscription) cursor(topic, name string, opts ...option) *cursor {
+	c := &cursor{open: func() (receiver, error) { return s.p.streamer.NewReceiver(s.running, topic, name, opts...) }}
 	s.closes = append(s.closes, c.close)
-	return c, c.reopen()
+	return c
 }
 
-// senders opens a sender for each of topics, which are closed with s.
-func (s *subscription) senders(from streamer, topics []string) ([]sender, error) {
-	senders := make([]sender, len(topics))
-	for i, topic := range topics {
-		sender, err := from.NewSender(s.running, topic)
-		if err != nil {
-			return nil, err
-		}
-		s.closes = append(s.closes, func() { _ = sender.Close() })
-		senders[i] = sender
+func (c *cursor) reopen() error {
+	if c.receiver != nil {
+		return nil
 	}
-	return senders, nil
+	r, err := c.open()
+	if err == nil {
+		c.receiver = r
+	}
+	return err
 }
 
-// forgetTimeout is how long a streamer may take to forget a cursor.
+func (c *cursor) recv(ctx context.Context) (*event, ack, error) {
+	if err := c.reopen(); err != nil {
+		return nil, nil, err
+	}
+	e, ack, err := c.receiver.Recv(ctx)
+	if err != nil {
+		c.close()
+	}
+	return e, ack, err
+}
+
+func (c *cursor) close() {
+	if c.receiver != nil {
+		_ = c.receiver.Close()
+		c.receiver = nil
+	}
+}
+
+// forgetTimeout is how long a streamer may take to forget a consumer.
 const forgetTimeout = 10 * time.Second
 
-// forget forgets a cursor, if the streamer has a method for it.
-func (s *subscription) forget(from memstreamer.EventStreamer, topic, name string) {
-	f, ok := from.(forgetter)
+// forget forgets a consumer, if the streamer has a method for it.
+func (s *subscription) forget(topic, name string) {
+	f, ok := s.p.source.(forgetter)
 	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), forgetTimeout)
 	defer cancel()
 	if err := f.Forget(ctx, topic, name); err != nil && !errors.Is(err, memstreamer.ErrClosed) {
-		s.logger.Error("Cannot forget a cursor", err, nil)
+		s.logger.Error("Cannot forget a consumer", err, nil)
 	}
 }
 
@@ -175,12 +193,15 @@ func (s *subscription) close() {
 	}
 }
 
-// serve delivers the messages at c, l's cursor, in its turns.
-func (s *subscription) serve(l *lane, c *cursor, mine func(*message.Message) bool) {
-	for more := true; more && l.take(s.running); {
-		more = s.next(l, c, mine)
-		l.release()
-	}
+// serve adds the work of l: it delivers the messages at c in the turns of l.
+func (s *subscription) serve(l *lane, c *cursor, mine func(*message.Message) bool) error {
+	s.work = append(s.work, func() {
+		for more := true; more && l.take(s.running); {
+			more = s.next(l, c, mine)
+			l.release()
+		}
+	})
+	return c.reopen()
 }
 
 // next delivers one message, and reports whether there may be more. What is not
@@ -289,7 +310,7 @@ func (s *subscription) deliver(m *message.Message) outcome {
 // there is to be one.
 func (s *subscription) pause(ctx context.Context, l *lane, atLeast time.Duration, why string, fields watermill.LogFields) bool {
 	l.failures++
-	delay := max(s.config.delay(l.failures), atLeast)
+	delay := max(s.p.config.delay(l.failures), atLeast)
 	s.logger.Debug(why, fields.Add(watermill.LogFields{"failures": l.failures, "delay": delay}))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
