@@ -180,8 +180,8 @@ func TestOldLanesAreDrainedInOrder(t *testing.T) {
 	})
 }
 
-// TestDrainsItsOwn has others read the lanes of another number, under the group's name:
-// two ephemeral receivers, of which one acks nothing and the other all.
+// TestDrainsItsOwn has others read the lanes of another number: two ephemeral receivers
+// of the group's name, of which one acks nothing and the other all, and another name.
 func TestDrainsItsOwn(t *testing.T) {
 	inBubble(t, func(fx *fixture) {
 		fx.leaveInLanes(sameKey, "a", "b")
@@ -195,6 +195,8 @@ func TestDrainsItsOwn(t *testing.T) {
 					require.NoError(t, ack())
 				}
 			}
+			_, err := fx.memory.NewReceiver(fx.ctx, row.Topic, "others")
+			require.NoError(t, err)
 		}
 		fx.publish(topic, "c")
 		fx.subscribe(fx.pubSub(billing), topic).acked("a", "b", "c")
@@ -241,25 +243,35 @@ func TestDrainFails(t *testing.T) {
 	})
 }
 
-// TestLanesExpireWhileDraining has what waits in the lanes of another number expire
-// after it was counted, and before it is received.
+// TestLanesExpireWhileDraining has Stats return late: before a receiver of an old lane
+// is open, so that what waits there expires, or after that, so that it does not.
 func TestLanesExpireWhileDraining(t *testing.T) {
-	inBubble(t, func(fx *fixture) {
-		fx.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
-		fx.leaveInLanes(sameKey, "a", "b")
-		fx.beneath = &slowStats{fx.memory}
-		in := fx.subscribe(fx.pubSub(billing), topic)
-		fx.publish(topic, "new")
-		in.acked("new")
-	})
+	for late, want := range map[int64][]string{2: {"new"}, 3: {"a", "b", "new"}} {
+		inBubble(t, func(fx *fixture) {
+			fx.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
+			fx.leaveInLanes(sameKey, "a", "b")
+			fx.beneath = &slowStats{StreamConstructor: fx.memory, late: late}
+			in := fx.subscribe(fx.pubSub(billing), topic)
+			time.Sleep(3 * time.Hour)
+			fx.publish(topic, "new")
+			in.acked(want...)
+		})
+	}
 }
 
-// slowStats is a streamer whose Stats are old when they are returned.
-type slowStats struct{ *memstreamer.StreamConstructor }
+// slowStats is a streamer of which one call of Stats takes two hours to return.
+type slowStats struct {
+	*memstreamer.StreamConstructor
+	calls atomic.Int64
+	late  int64
+}
 
 func (s *slowStats) Stats() memstreamer.Stats {
-	defer time.Sleep(2 * time.Hour)
-	return s.StreamConstructor.Stats()
+	stats := s.StreamConstructor.Stats()
+	if s.calls.Add(1) == s.late {
+		time.Sleep(2 * time.Hour)
+	}
+	return stats
 }
 
 func TestGroupHasOneNumberOfLanes(t *testing.T) {
