@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 // NewCollector returns a collector of these metrics of a streamer:
 //
+//	memstreamer_up                     gauge    1, or 0 if Stats has failed
 //	memstreamer_events_total           counter  events sent, on all topics
 //	memstreamer_sent_events_total      counter  events sent to the topic
 //	memstreamer_retained_events        gauge    events of the topic that are kept
@@ -21,9 +23,13 @@ import (
 //	memstreamer_open_receivers         gauge    receivers that are open
 //	memstreamer_parked_receivers       gauge    calls of Recv that wait for an event
 //
-// The first has no label, the next two have the label topic, and the others
-// have the labels topic and receiver, the receiver's name. Each collection takes
-// one snapshot, so that its figures agree with each other.
+// The first two have no label, the next two have the label topic, and the others have
+// the labels topic and receiver, the receiver's name. Each collection takes one
+// snapshot, so that its figures agree with each other.
+//
+// If Stats fails, or takes a context and more than 5 seconds, a collection has
+// memstreamer_up alone, and the other metrics of the registry are collected as usual.
+// The page of [NewHandler] says what is wrong.
 //
 // Several consumers may have one topic and name, since each [memstreamer.Ephemeral]
 // receiver is a consumer by itself. They share one series: its lag, age and
@@ -31,28 +37,26 @@ import (
 // sums. memstreamer_acked_events_total leaves out ephemeral receivers, because a sum
 // would fall when one is closed; a name that only they have is not in it.
 //
-// memstreamer_events_total is the largest ID that a collection has seen, since
-// IDs count the events of all topics. It goes on when a topic is forgotten. An
-// event that was sent and dropped between two collections is counted as soon as
-// one shows a larger ID.
+// memstreamer_events_total is the largest ID that a collection has seen, since IDs count
+// the events of all topics. It does not fall when a topic is forgotten. An event that was
+// sent and dropped between two collections is counted once a larger ID is seen.
 //
-// The other counters count from when their topic or consumer was made, and end
-// with it: one that is forgotten and made anew starts at 0 again. Prometheus takes
-// that for a restart of the program, which rate and increase allow for.
+// The other counters start at 0 when their topic or consumer is made, also after it was
+// forgotten. Prometheus takes that for a restart, which rate and increase allow for.
 //
 // Ages are the time from an event's CreatedAt to the collector's clock, see
-// [WithClock]. An age is 0 if nothing waits, if CreatedAt is the zero time, as a
-// [memstreamer.Connector] may be given it, and if it is in the clock's future.
+// [WithClock]. An age is 0 if nothing waits, if CreatedAt is the zero time, as in a
+// [memstreamer.Connector], or if it is in the clock's future.
 //
 // Bytes of a topic or name that are not UTF-8 are spelled as \xNN. Names that
 // are equal after that share a series too; acks are summed.
 //
-// Streamers that share a registry are told apart by labels of the registerer:
+// To tell apart streamers that share a registry, give each a label:
 //
 //	prometheus.WrapRegistererWith(prometheus.Labels{"streamer": "orders"}, registry).
 //		MustRegister(metrics.NewCollector(streamer))
 //
-// NewCollector panics if the streamer, an option or a clock is nil.
+// NewCollector panics if the streamer has no Stats, or if it, an option or a clock is nil.
 func NewCollector(streamer Streamer, opts ...Option) prometheus.Collector {
 	c := &collector{options: resolve("NewCollector", streamer, opts)}
 	topic, receiver, largest := []string{"topic"}, []string{"topic", "receiver"}, "."
@@ -61,6 +65,7 @@ func NewCollector(streamer Streamer, opts ...Option) prometheus.Collector {
 	}
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
 
+	c.up = prometheus.NewDesc("memstreamer_up", "1, or 0 if the streamer's Stats has failed.", nil, nil)
 	c.events = prometheus.NewDesc("memstreamer_events_total", "Events sent, on all topics.", nil, nil)
 	c.ofTopic = []metric[topicSeries]{
 		{prometheus.NewDesc("memstreamer_sent_events_total", "Events sent to the topic.", topic, nil),
@@ -88,7 +93,7 @@ func NewCollector(streamer Streamer, opts ...Option) prometheus.Collector {
 
 type collector struct {
 	options    options
-	events     *prometheus.Desc
+	up, events *prometheus.Desc
 	ofTopic    []metric[topicSeries]
 	ofReceiver []metric[receiverSeries]
 	acked      metric[receiverSeries] // of durable consumers, with a receiver label
@@ -127,6 +132,7 @@ type receiverSeries struct {
 
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.up
 	ch <- c.events
 	for _, m := range c.ofTopic {
 		ch <- m.desc
@@ -141,7 +147,12 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	stats, now := c.options.snapshot()
+	stats, now, err := c.options.snapshot(context.Background())
+	if err != nil {
+		ch <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, 0)
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, 1)
 	ch <- prometheus.MustNewConstMetric(c.events, prometheus.CounterValue, float64(c.largestID(stats)))
 	for topic, series := range c.topics(stats) {
 		for _, m := range c.ofTopic {

@@ -29,19 +29,22 @@ import (
 //
 // The fields are those of [memstreamer.Stats], with ages in place of times: see
 // [NewCollector] for what an age is. A topic has the largest lag and age among its
-// consumers. Consumers that fail come first: those whose oldest un-acked event was
-// delivered again, more often than receivers are open. Otherwise the oldest event
-// comes first, in both tables. The page shows the first 200 rows of each; JSON has
+// consumers. Failing consumers come first: those whose oldest unacknowledged event was
+// delivered more often than receivers are open. Otherwise the oldest event comes first,
+// in both tables. The page shows the first 200 rows of each; JSON has
 // them all.
 //
 // With ?inuse, consumers are left out that have no open receiver, unless they were
 // given an event that they have not acked.
 //
-// The page has no script, loads nothing from elsewhere, and forbids both to the
-// browser. Bytes of a name that are not UTF-8 are spelled as \xNN. The handler
-// asks for no password: who may reach it is up to the caller.
+// If Stats fails, or takes a context and more than 5 seconds, the answer has status 503
+// and says what is wrong, in JSON as "error". The page goes on refreshing itself.
 //
-// NewHandler panics if the streamer, an option or a clock is nil.
+// The page has no script and loads nothing from elsewhere; its headers forbid both.
+// Bytes of a name that are not UTF-8 are spelled as \xNN. The handler does not
+// authenticate: restrict access to it yourself.
+//
+// NewHandler panics if the streamer has no Stats, or if it, an option or a clock is nil.
 func NewHandler(streamer Streamer, opts ...Option) http.Handler {
 	return handler{resolve("NewHandler", streamer, opts)}
 }
@@ -59,8 +62,12 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	query := r.URL.Query()
 	inUseOnly := query.Has("inuse")
-	stats, now := h.options.snapshot()
+	stats, now, failed := h.options.snapshot(r.Context())
 	t := newTables(stats, now, inUseOnly)
+	status := http.StatusOK
+	if failed != nil {
+		status, t.Error = http.StatusServiceUnavailable, failed.Error()
+	}
 	// Make the whole answer before sending any of it, so that an error can still
 	// set the status.
 	var body bytes.Buffer
@@ -82,6 +89,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	// An error means that the client is gone.
 	_, _ = body.WriteTo(w)
 }

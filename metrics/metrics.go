@@ -1,11 +1,11 @@
-// Package metrics shows the Stats of a streamer: to Prometheus by
-// [NewCollector], and to a person with a browser, or a program that reads JSON,
-// by [NewHandler].
+// Package metrics shows the Stats of a streamer: [NewCollector] to Prometheus, and
+// [NewHandler] to a person with a browser or a program that reads JSON.
 //
-// It starts no goroutine. A streamer that nobody asks about pays nothing.
+// It starts no goroutine and reads Stats only when it is asked.
 package metrics
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -14,12 +14,34 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// Streamer is what a collector and a handler show. A
-// [memstreamer.StreamConstructor] is one, and so is a [memstreamer.Connector].
-type Streamer interface {
-	// Stats returns a snapshot that the caller may change. It must be safe for
-	// concurrent use.
-	Stats() memstreamer.Stats
+// Streamer is what a collector and a handler show: a value with one of these methods,
+// safe for concurrent use, whose result the caller may change:
+//
+//	Stats() memstreamer.Stats
+//	Stats(context.Context) (memstreamer.Stats, error)
+//
+// The streamers of memstreamer, sqlite and jetstream are such values, and so is a
+// [memstreamer.Connector].
+type Streamer any
+
+// statsTimeout limits a call of Stats that takes a context.
+const statsTimeout = 5 * time.Second
+
+// statsOf returns the Stats of streamer with that limit, or nil if it has none.
+func statsOf(streamer Streamer) func(context.Context) (memstreamer.Stats, error) {
+	switch s := streamer.(type) {
+	case interface{ Stats() memstreamer.Stats }:
+		return func(context.Context) (memstreamer.Stats, error) { return s.Stats(), nil }
+	case interface {
+		Stats(ctx context.Context) (memstreamer.Stats, error)
+	}:
+		return func(ctx context.Context) (memstreamer.Stats, error) {
+			ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+			defer cancel()
+			return s.Stats(ctx)
+		}
+	}
+	return nil
 }
 
 // inUse reports whether r has an open receiver, or was given an event that it has

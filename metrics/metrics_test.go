@@ -7,17 +7,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/metrics"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
-}
-
-var (
-	_ metrics.Streamer = (*memstreamer.StreamConstructor)(nil)
-	_ metrics.Streamer = (*memstreamer.Connector)(nil)
-)
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // snapshot is a Streamer at one moment.
 type snapshot memstreamer.Stats

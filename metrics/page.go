@@ -44,6 +44,7 @@ type page struct {
 	Refresh   int // seconds
 	Time      time.Time
 	InUseOnly bool
+	Error     string // of Stats; there is nothing else to show then
 
 	Receivers    []receiverRow
 	AllReceivers int64 // also those past maxRows
@@ -65,6 +66,7 @@ func writePage(w io.Writer, t tables, now time.Time, inUseOnly bool) error {
 		Refresh:      int(refresh.Seconds()),
 		Time:         now.UTC(),
 		InUseOnly:    inUseOnly,
+		Error:        t.Error,
 		Receivers:    t.Receivers[:min(len(t.Receivers), maxRows)],
 		AllReceivers: int64(len(t.Receivers)),
 		Topics:       t.Topics[:min(len(t.Topics), maxRows)],

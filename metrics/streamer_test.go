@@ -1,8 +1,13 @@
 package metrics_test
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,36 +21,9 @@ type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
 
-// A streamer and a collector that share a clock agree on ages.
+// A streamer and a collector that share a clock agree on ages. Each ephemeral receiver
+// is a row of Stats, and a registry takes one series of a topic and name.
 func TestCollectorOfAStreamer(t *testing.T) {
-	c := &clock{now}
-	s := memstreamer.New(memstreamer.WithClock(c))
-	sender, err := s.NewSender(t.Context(), "orders")
-	require.NoError(t, err)
-	for range 3 {
-		c.now = c.now.Add(time.Second)
-		require.NoError(t, sender.Send(t.Context(), "order", 1, nil))
-	}
-	receiver, err := s.NewReceiver(t.Context(), "orders", "billing")
-	require.NoError(t, err)
-	_, ack, err := receiver.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, ack())
-	for range 2 {
-		_, _, err = receiver.Recv(t.Context())
-		require.NoError(t, err)
-	}
-	c.now = c.now.Add(10 * time.Second)
-	requireSeries(t, register(metrics.NewCollector(s, metrics.WithClock(c))),
-		": events_total 3",
-		"topic=orders: retained_events 3, sent_events_total 3",
-		"topic=orders receiver=billing: acked_events_total 1, deliveries 2, lag_events 2, oldest_unacked_seconds 11, open_receivers 1, parked_receivers 0",
-	)
-}
-
-// Each ephemeral receiver is a row of Stats, and a registry takes one series of a
-// topic and name.
-func TestEphemeralReceivers(t *testing.T) {
 	c := &clock{now}
 	s := memstreamer.New(memstreamer.WithClock(c))
 	sender, err := s.NewSender(t.Context(), "orders")
@@ -71,23 +49,17 @@ func TestEphemeralReceivers(t *testing.T) {
 	open("billing", 0, 4, memstreamer.Ephemeral())
 	open("await", 2, 0, memstreamer.Ephemeral())
 	open("await", 1, 2, memstreamer.Ephemeral())
-
-	require.Len(t, s.Stats().Receivers, 5)
 	registry := register(metrics.NewCollector(s, metrics.WithClock(c)))
 	requireSeries(t, registry,
-		": events_total 3",
+		": events_total 3, up 1",
 		"topic=orders: retained_events 3, sent_events_total 3",
 		"topic=orders receiver=await: deliveries 2, lag_events 2, oldest_unacked_seconds 2, open_receivers 2, parked_receivers 0",
 		"topic=orders receiver=billing: acked_events_total 1, deliveries 4, lag_events 3, oldest_unacked_seconds 3, open_receivers 3, parked_receivers 0",
 	)
 	requireSeries(t, register(metrics.NewCollector(s, metrics.WithClock(c), metrics.WithoutReceiverLabel())),
-		": events_total 3",
+		": events_total 3, up 1",
 		"topic=orders: deliveries 4, lag_events 3, oldest_unacked_seconds 3, open_receivers 5, parked_receivers 0, retained_events 3, sent_events_total 3",
 	)
-	page := get(t, s, "/")
-	require.Equal(t, 1, strings.Count(page, "<td>billing <span"))
-	require.Equal(t, 2, strings.Count(page, "<td>billing <i>ephemeral</i> <span"))
-	require.Equal(t, 2, strings.Count(page, "<td>await <i>ephemeral</i> <span"))
 
 	// Prometheus would take a count that falls for a restart, and add all of it again.
 	require.NoError(t, first.Close())
@@ -97,14 +69,67 @@ func TestEphemeralReceivers(t *testing.T) {
 // The age of a connector's event counts from the CreatedAt that it came with.
 func TestCollectorOfAConnector(t *testing.T) {
 	connector := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "s-7", CreatedAt: now.Add(-time.Minute)}, {ID: "s-8"}})
-	consumer, err := connector.Make(t.Context(), "signups")
+	_, err := connector.Make(t.Context(), "signups")
 	require.NoError(t, err)
-	ages := func() []float64 {
-		return values(t, register(collector(connector)), "memstreamer_oldest_unacked_seconds")
+	require.Equal(t, []float64{60}, values(t, register(collector(connector)), "memstreamer_oldest_unacked_seconds"))
+}
+
+// remote is a streamer that asks a server, as that of package jetstream does.
+type remote func(context.Context) (memstreamer.Stats, error)
+
+func (f remote) Stats(ctx context.Context) (memstreamer.Stats, error) { return f(ctx) }
+
+// A server that does not answer holds up neither a scrape, which has the metrics of
+// others too, nor the page. It is there again as soon as it answers.
+func TestStatsFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := true
+		s := remote(func(ctx context.Context) (memstreamer.Stats, error) {
+			if !silent {
+				return busy.Stats(), nil
+			}
+			<-ctx.Done()
+			return memstreamer.Stats{}, errors.New("no answer from <nats>")
+		})
+		registry := register(collector(s))
+		started := time.Now()
+		requireSeries(t, registry, ": up 0")
+		for target, says := range map[string]string{
+			"/":      `<p class="late">Cannot read the streamer's Stats: no answer from &lt;nats&gt;</p>`,
+			"/?json": `{"error":"no answer from \u003cnats\u003e","receivers":[],"topics":[]}`,
+		} {
+			w := httptest.NewRecorder()
+			metrics.NewHandler(s).ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+			require.Contains(t, w.Body.String(), says)
+			require.NotContains(t, w.Body.String(), "No receivers.")
+			require.Equal(t, target == "/", strings.Contains(w.Body.String(), `http-equiv="refresh"`))
+		}
+		require.Equal(t, 15*time.Second, time.Since(started))
+
+		// A browser that is gone ends the call.
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		metrics.NewHandler(s).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+		require.Equal(t, 15*time.Second, time.Since(started))
+
+		silent = false
+		require.Equal(t, []float64{1}, values(t, registry, "memstreamer_up"))
+		require.Equal(t, get(t, busy, "/"), get(t, s, "/"))
+	})
+}
+
+func TestRefused(t *testing.T) {
+	for says, args := range map[string]struct {
+		streamer metrics.Streamer
+		opts     []metrics.Option
+	}{
+		"streamer is nil": {},
+		"a string has neither Stats() memstreamer.Stats nor Stats(context.Context) (memstreamer.Stats, error)": {streamer: "streamer"},
+		"option 2 of 2 is nil":            {busy, []metrics.Option{metrics.WithoutReceiverLabel(), nil}},
+		"WithClock was given a nil clock": {busy, []metrics.Option{metrics.WithClock(nil)}},
+	} {
+		require.PanicsWithValue(t, "metrics: NewCollector: "+says, func() { metrics.NewCollector(args.streamer, args.opts...) })
+		require.PanicsWithValue(t, "metrics: NewHandler: "+says, func() { metrics.NewHandler(args.streamer, args.opts...) })
 	}
-	require.Equal(t, []float64{60}, ages())
-	_, ack, err := consumer.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, ack())
-	require.Equal(t, []float64{0}, ages(), "an event without CreatedAt has no age")
 }

@@ -13,6 +13,7 @@ import (
 
 // tables are a snapshot as it is shown.
 type tables struct {
+	Error     string        `json:"error,omitempty"` // of Stats
 	Receivers []receiverRow `json:"receivers"`
 	Topics    []topicRow    `json:"topics"`
 }
@@ -30,7 +31,7 @@ type receiverRow struct {
 	AckedID    int64  `json:"acked_id"`
 }
 
-// Failing reports whether the oldest un-acked event was delivered again: each open
+// Failing reports whether the oldest unacknowledged event was delivered again: each open
 // receiver of the consumer may have been given it once.
 func (r receiverRow) Failing() bool { return r.Deliveries > max(r.Open, 1) }
 
@@ -124,7 +125,7 @@ func trueFirst(a, b bool) int {
 	return 1
 }
 
-// age is the age of the oldest un-acked event, and 0 where there is none.
+// age is the age of the oldest unacknowledged event, or 0.
 type age time.Duration
 
 // Late reports whether the event waits for longer than one in transit does.
