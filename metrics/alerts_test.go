@@ -47,6 +47,7 @@ func TestMetricsThatAreNamed(t *testing.T) {
 	exists := map[string]bool{}
 	for _, family := range families {
 		exists[family.GetName()] = true
+		assert.NotEmpty(t, family.GetHelp(), family.GetName())
 		var labels []string
 		for _, label := range family.GetMetric()[0].GetLabel() {
 			labels = append(labels, "`"+label.GetName()+"`")

@@ -242,7 +242,7 @@ func TestAckFailsForGood(t *testing.T) {
 			fx.publish(topic, "a", "b")
 			in.acked("a", "a", "b")
 		})
-		fx.leaveInLanes(sameKey, "a", "b", "c")
+		fx.leaveInLanes(topic, sameKey, "a", "b", "c")
 		fx.beneath = firstAckFails()
 		fx.subscribe(fx.pubSub(billing), topic).acked("a", "a", "b", "c")
 	})

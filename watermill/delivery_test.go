@@ -14,21 +14,6 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-func TestUnackedComesAgain(t *testing.T) {
-	inBubble(t, func(fx *fixture) {
-		eachGroup(func(c config, topic string) {
-			fx.publish(topic, "a")
-			first := fx.pubSub(c)
-			fx.subscribe(first, topic).next("a")
-			require.NoError(t, first.Close())
-			second := fx.pubSub(c)
-			fx.subscribe(second, topic).acked("a")
-			require.NoError(t, second.Close())
-			fx.subscribe(fx.pubSub(c), topic).none()
-		})
-	})
-}
-
 func TestNackedComesAgain(t *testing.T) {
 	inBubble(t, func(fx *fixture) {
 		eachKind(func(c config, topic string) {

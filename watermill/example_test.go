@@ -12,42 +12,9 @@ import (
 	memwatermill "github.com/memstreamer/memstreamer/watermill"
 )
 
-func Example() {
-	streamer := memstreamer.New()
-	defer streamer.Close()
-	pubSub, err := memwatermill.NewPubSub(streamer, memwatermill.Config{ConsumerGroup: "billing"}, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer pubSub.Close()
-
-	// Nobody listens yet: the messages wait.
-	err = pubSub.Publish("orders",
-		message.NewMessage("1", message.Payload("hand grinder")),
-		message.NewMessage("2", message.Payload("filter paper")),
-	)
-	if err != nil {
-		log.Fatal(err)
-	}
-
-	messages, err := pubSub.Subscribe(context.Background(), "orders")
-	if err != nil {
-		log.Fatal(err)
-	}
-	for range 2 {
-		m := <-messages
-		fmt.Printf("%s: %s\n", m.UUID, m.Payload)
-		m.Ack()
-	}
-
-	// Output:
-	// 1: hand grinder
-	// 2: filter paper
-}
-
 // A Router handles the messages of eight customers at once, and those of one
 // customer in order.
-func Example_router() {
+func Example() {
 	streamer := memstreamer.New()
 	defer streamer.Close()
 	orders, err := memwatermill.NewPubSub(streamer, memwatermill.Config{

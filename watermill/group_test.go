@@ -101,28 +101,6 @@ func TestStuckHoldsItsLane(t *testing.T) {
 	})
 }
 
-// TestOthersTakeOver closes one of two PubSubs of a group, which has dealt and had
-// its turns. The other goes on alone.
-func TestOthersTakeOver(t *testing.T) {
-	inBubble(t, func(fx *fixture) {
-		eachGroup(func(c config, topic string) {
-			first := fx.pubSub(c)
-			fx.publish(topic, "a")
-			fx.subscribe(first, topic).next("a").Ack()
-			in := fx.subscribe(fx.pubSub(c), topic)
-			synctest.Wait()
-			require.NoError(t, first.Close())
-			fx.publish(topic, "b", "c", "d")
-			for range 3 {
-				m, _ := in.take()
-				require.NotNil(t, m)
-				m.Ack()
-			}
-			in.none()
-		})
-	})
-}
-
 // TestLanesChange changes the number of lanes again and again while messages wait in
 // them. None may be lost, handled twice, or handled out of its key's order.
 func TestLanesChange(t *testing.T) {
@@ -156,7 +134,7 @@ func TestLanesChange(t *testing.T) {
 var billing = config{ConsumerGroup: "billing"}
 
 // leaveInLanes has messages wait in the eight lanes of a group that has ended.
-func (fx *fixture) leaveInLanes(key func(*message.Message) string, uuids ...string) {
+func (fx *fixture) leaveInLanes(topic string, key func(*message.Message) string, uuids ...string) {
 	p, err := memwatermill.NewPubSub(fx.memory, config{ConsumerGroup: "billing", Lanes: 8, LaneKey: key}, nil)
 	require.NoError(fx, err)
 	fx.publish(topic, uuids...)
@@ -175,16 +153,17 @@ func TestOldLanesAreDrainedInOrder(t *testing.T) {
 			byLane[lane] = append(byLane[lane], uuid)
 		}
 		inOrder := slices.Concat(byLane...)
-		fx.leaveInLanes(nil, inOrder...)
+		fx.leaveInLanes(topic, nil, inOrder...)
 		fx.subscribe(fx.pubSub(billing), topic).acked(inOrder...)
 	})
 }
 
 // TestDrainsItsOwn has others read the lanes of another number: two ephemeral receivers
 // of the group's name, of which one acks nothing and the other all, and another name.
+// The group has lanes on another topic, too.
 func TestDrainsItsOwn(t *testing.T) {
 	inBubble(t, func(fx *fixture) {
-		fx.leaveInLanes(sameKey, "a", "b")
+		fx.leaveInLanes(topic, sameKey, "a", "b")
 		for _, row := range fx.memory.Stats().Receivers {
 			for _, acks := range []int64{0, row.Lag} {
 				r, err := fx.memory.NewReceiver(fx.ctx, row.Topic, row.Name, memstreamer.Ephemeral())
@@ -198,6 +177,7 @@ func TestDrainsItsOwn(t *testing.T) {
 			_, err := fx.memory.NewReceiver(fx.ctx, row.Topic, "others")
 			require.NoError(t, err)
 		}
+		fx.leaveInLanes("another", sameKey, "x")
 		fx.publish(topic, "c")
 		fx.subscribe(fx.pubSub(billing), topic).acked("a", "b", "c")
 	})
@@ -208,7 +188,7 @@ func TestDrainsItsOwn(t *testing.T) {
 // ended: in a lane.
 func TestDrainsOnce(t *testing.T) {
 	inBubble(t, func(fx *fixture) {
-		fx.leaveInLanes(sameKey, "a", "b")
+		fx.leaveInLanes(topic, sameKey, "a", "b")
 		first := fx.pubSub(billing)
 		in := fx.subscribe(first, topic)
 		in.acked("a", "b")
@@ -224,7 +204,7 @@ func TestDrainsOnce(t *testing.T) {
 // drains the lanes of another number, until that gives up. The second has to do it.
 func TestDrainFails(t *testing.T) {
 	inBubble(t, func(fx *fixture) {
-		fx.leaveInLanes(sameKey, "a", "b")
+		fx.leaveInLanes(topic, sameKey, "a", "b")
 		var works atomic.Bool
 		fx.beneath = &faulty{StreamConstructor: fx.memory, send: func(_ context.Context, pass func() error) error {
 			if works.Load() {
@@ -249,7 +229,7 @@ func TestLanesExpireWhileDraining(t *testing.T) {
 	for late, want := range map[int64][]string{2: {"new"}, 3: {"a", "b", "new"}} {
 		inBubble(t, func(fx *fixture) {
 			fx.memory = memstreamer.New(memstreamer.WithRetention(time.Hour))
-			fx.leaveInLanes(sameKey, "a", "b")
+			fx.leaveInLanes(topic, sameKey, "a", "b")
 			fx.beneath = &slowStats{StreamConstructor: fx.memory, late: late}
 			in := fx.subscribe(fx.pubSub(billing), topic)
 			time.Sleep(3 * time.Hour)
