@@ -28,9 +28,6 @@ type acks struct {
 	records  *ackRecords   // nil without WithExactAcks, and for an ephemeral cursor
 	recorded int64         // events up to this ID are recorded as acked
 	sequence atomic.Uint64 // of the last record known; not guarded by the cursor's mu
-
-	catchUpTo int64     // the event up to which catchUp takes deliveries, or 0
-	again     *delivery // one of these
 }
 
 // ack commits d, and returns when the server has confirmed it. Each attempt records
@@ -136,79 +133,23 @@ func (c *cursor) request(ctx context.Context, d *delivery) (unanswered bool, err
 
 // catchUp reports whether d is acked where info says that the consumer is, after an ack
 // without an answer. A server that was killed has forgotten its last deliveries, and
-// answers no ack for them until it has made them again: catchUp takes these up to d, and
-// acks those before d again.
+// answers no ack for them until it has made them again. So catchUp waits for the next
+// event like a Recv, which passes over those before d.
 func (c *cursor) catchUp(ctx context.Context, d *delivery, info *natsjs.ConsumerInfo) (acked bool, err error) {
-	c.mu.Lock()
-	c.acks.catchUpTo = d.id
-	c.mu.Unlock()
-	defer c.caughtUp()
-	for {
-		out := info.NumAckPending > 0
-		switch {
-		case int64(info.AckFloor.Stream) >= d.id:
-			return true, nil
-		case out && int64(info.Delivered.Stream) >= d.id:
-			// The next ack is answered. Where nothing is out, Delivered may tell of
-			// a delivery that the server has forgotten otherwise.
-			return false, nil
-		case out:
-			// It comes before d, and was acked before d was delivered.
-			if err := c.streamer.tell(c.ackSubject(info.Delivered), ackBody); err != nil {
-				return false, err
-			}
-		}
-		again, err := c.nextAgain(ctx)
-		if err != nil || again == nil {
-			return false, err
-		}
-		if err := c.streamer.tell(again.msg.Reply, ackBody); err != nil {
-			return false, err
-		}
-		if info, err = c.where(ctx); err != nil {
-			return false, err
-		}
+	switch out := info.NumAckPending > 0; {
+	case int64(info.AckFloor.Stream) >= d.id:
+		return true, nil
+	case out && int64(info.Delivered.Stream) >= d.id:
+		// The next ack is answered. Where nothing is out, Delivered may tell of a
+		// delivery that the server has forgotten otherwise.
+		return false, nil
 	}
-}
-
-// nextAgain returns the next event that the server delivers again, or nil if
-// there is none for a while.
-func (c *cursor) nextAgain(ctx context.Context) (*delivery, error) {
-	ctx, cancel := context.WithTimeout(ctx, ackPatience)
+	brief, cancel := context.WithTimeout(ctx, ackPatience)
 	defer cancel()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for pulled := false; ctx.Err() == nil; {
-		switch {
-		case c.err != nil:
-			return nil, c.err
-		case c.acks.again != nil:
-			again := c.acks.again
-			c.acks.again = nil
-			return again, nil
-		case c.asking || c.pull.out:
-			c.waitUnlocking(ctx)
-		case pulled:
-			return nil, nil // it brought another event
-		default:
-			pulled = true
-			if err := c.askUnlocking(ctx, c.sendPull); err != nil {
-				return nil, err
-			}
-		}
+	if _, err := c.next(brief); err != nil && brief.Err() == nil {
+		return false, err
 	}
-	return nil, nil
-}
-
-// caughtUp ends what catchUp began. An event that came too late for it goes back.
-func (c *cursor) caughtUp() {
-	c.mu.Lock()
-	late := c.acks.again
-	c.acks.catchUpTo, c.acks.again = 0, nil
-	unwanted := c.unwantedLocked()
-	c.mu.Unlock()
-	c.streamer.giveBack(late)
-	c.streamer.giveBack(unwanted)
+	return false, nil
 }
 
 // ackSubject returns the subject on which the server takes an ack of the event

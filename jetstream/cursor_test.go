@@ -64,6 +64,8 @@ func (p passing) Info(context.Context) (*natsjs.ConsumerInfo, error) {
 	return &natsjs.ConsumerInfo{}, nil
 }
 
+func (passing) CachedInfo() *natsjs.ConsumerInfo { return &natsjs.ConsumerInfo{} }
+
 // What an acked event brings up while check asks, check does not put away: the server
 // has that event out, and delivers no other.
 func TestDoubtDuringCheck(t *testing.T) {
@@ -130,10 +132,23 @@ func TestStaleInbox(t *testing.T) {
 // pullingCursor returns a cursor whose first pull request is with the server.
 func pullingCursor() *cursor {
 	return &cursor{
-		streamer: &Streamer{cursors: make(map[string]*cursor), conn: &nats.Conn{}, log: slog.New(slog.DiscardHandler)},
+		streamer: &Streamer{cursors: make(map[string]*cursor), owner: owner{conn: &nats.Conn{}}, log: slog.New(slog.DiscardHandler)},
 		changed:  make(chan struct{}),
 		pull:     pull{n: 1, inbox: &inbox{}, out: true, silence: time.NewTimer(time.Hour)},
 	}
+}
+
+// Events before one that is delivered are acked. A server that was killed may have
+// forgotten it, and delivers them again.
+func TestDeliveryTellsOfAcks(t *testing.T) {
+	c := pullingCursor()
+	c.waiting = 1
+	c.deliver(c.pull.inbox, &delivery{id: 3})
+	assert.EqualValues(t, 2, c.position())
+	c.pull.out = true
+	c.deliver(c.pull.inbox, &delivery{id: 2})
+	assert.EqualValues(t, 3, c.held.id)
+	assert.True(t, c.doubts.unsure)
 }
 
 // What comes to an older inbox does not answer the pull request that is with the
@@ -161,6 +176,7 @@ func TestDeliveryBeforeRecord(t *testing.T) {
 // that has forgotten acks, and that some other process has an event of.
 func TestDeliveryAfterReconnect(t *testing.T) {
 	c := pullingCursor()
+	c.consumer = passing{}
 	c.waiting, c.pull.call, c.doubts.free, c.doubts.reconnects = 1, 1, true, 7
 	c.deliver(c.pull.inbox, &delivery{id: 1})
 	assert.Less(t, c.held.current, c.pull.call, "it is not for a Recv yet")
@@ -171,6 +187,10 @@ func TestDeliveryAfterReconnect(t *testing.T) {
 	c.doubts.unsure, c.pull.out = false, true
 	c.deliver(c.pull.inbox, &delivery{id: 2})
 	assert.Equal(t, c.pull.call, c.held.current)
+
+	// A cursor that is opened later knows of the connections before.
+	c.streamer.conn.Reconnects = 9
+	assert.EqualValues(t, 9, c.streamer.newCursor("another", c.consumer).doubts.reconnects)
 }
 
 // A Recv that is under way as its streamer is closed subscribes to nothing more.

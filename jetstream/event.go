@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 	"unicode/utf8"
 
@@ -32,8 +33,9 @@ func encode(foreignID string, statusType int, headers map[memstreamer.Header]str
 			continue
 		}
 		if len(p.BinaryHeaders) == 0 {
-			p.Headers = textHeaders(headers)
+			p.Headers = maps.Clone(headers)
 		}
+		delete(p.Headers, name)
 		p.BinaryHeaders = append(p.BinaryHeaders, [2][]byte{[]byte(name), []byte(value)})
 	}
 	var b bytes.Buffer
@@ -43,16 +45,6 @@ func encode(foreignID string, statusType int, headers map[memstreamer.Header]str
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-func textHeaders(headers map[memstreamer.Header]string) map[memstreamer.Header]string {
-	text := make(map[memstreamer.Header]string, len(headers))
-	for name, value := range headers {
-		if isText(string(name)) && isText(value) {
-			text[name] = value
-		}
-	}
-	return text
 }
 
 // isText reports whether s can be a string of JSON, and a short one: it is UTF-8,

@@ -1,17 +1,17 @@
 // Package jetstream is memstreamer's contract on NATS JetStream: an
-// [memstreamer.EventStreamer] whose events and cursors survive the process, on
-// one machine or a cluster.
+// [memstreamer.EventStreamer] whose events and positions survive the process, on one
+// machine or a cluster.
 //
-// All events are in one stream. A topic is a subject of the stream. A cursor is a
-// pull consumer that has one event out at a time, so that its ack floor is the
-// position. It is durable, unless the receiver is [memstreamer.Ephemeral]. The server
-// holds both. A [Streamer] holds only the events that its receivers are at:
+// All events are in one stream, and a topic is a subject of it. A consumer of
+// memstreamer is a pull consumer of the server with one event out at a time, so that its
+// ack floor is the position. It is durable, unless the receiver is
+// [memstreamer.Ephemeral]. A [Streamer] holds only the events that its receivers are at:
 //
-//	Send  event → JSON → message of subject STREAM.topic, with an ID → stored
-//	Recv  pull request → consumer topic@name → delivery, held by the cursor → event
-//	Ack   +ACK → answered: the consumer's ack floor is past the event
+//	Send  event → JSON → message with an ID, on subject STREAM.topic → stored
+//	Recv  pull request → server's consumer topic@name → delivery, held here → event
+//	Ack   +ACK on the delivery's reply subject → answer: the ack floor is past the event
 //	      no answer → consumer info: past it, or still out → +ACK again
-//	      … or forgotten by a server that was killed → pull until it is out, +ACK
+//	      no answer, and a killed server forgot the delivery → Recv until it is out, +ACK
 //
 // It keeps the contract of the interfaces in package memstreamer, with these
 // differences, which a network brings:
@@ -20,21 +20,21 @@
 //     Event.CreatedAt is when the server stored the event, as local time.
 //   - Send and Ack return nil once the server has confirmed them. An error leaves
 //     open whether they took effect, unless it says what is wrong with an argument.
-//   - Receivers of one name share its cursor across processes. An event is with one
-//     process at a time. A receiver that is opened while an event is out takes it
-//     over at once, also from a process that still works on it. One that was open
-//     before gets it when the receivers of the process that has it are closed, or
-//     after [AckWait].
+//   - Receivers of one name share its position across processes. An event is with one
+//     process at a time. A receiver that is opened while an event is out takes it over
+//     at once, even from a process that still works on it. A receiver that was open
+//     before gets it when the receivers of that process are closed, or after [AckWait].
 //   - A server that is killed may forget the acks of its last tenth of a second and
 //     deliver their events again, unless [WithExactAcks] is given.
-//   - A Recv fails if its stream or consumer was deleted or made anew. Close the
-//     receiver and open another, which begins where the new consumer is. An ephemeral
+//   - Recv fails if its stream or consumer was deleted or made anew. Close the receiver
+//     and open another, which starts at the position of the new consumer. An ephemeral
 //     receiver makes another consumer by itself.
 //
 // Its tests run on nats-server 2.15.
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,16 +50,14 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-// AckWait is how long an event that was received and not acked stays with its
-// process. After that, receivers of its name that wait in other processes get it
-// too.
+// AckWait is how long an unacknowledged event stays with the process that received it.
+// After that, receivers of the same name in other processes get it too.
 const AckWait = 30 * time.Second
 
 // Streamer is an [memstreamer.EventStreamer] on one JetStream stream. Its
 // methods, and those of its senders and receivers, are safe for concurrent use.
 type Streamer struct {
 	js   natsjs.JetStream
-	conn *nats.Conn
 	opts options
 	log  *slog.Logger
 	// clustered is set if a server may answer for a consumer that it does not lead.
@@ -67,9 +65,7 @@ type Streamer struct {
 	home      string      // the server of the stream, which is on its own unless clustered
 	acks      *ackRecords // nil without WithExactAcks
 
-	// ctx ends when the streamer is closed.
-	ctx   context.Context
-	close context.CancelFunc
+	owner
 
 	advisories []*nats.Subscription
 	status     chan nats.Status
@@ -92,8 +88,8 @@ type Streamer struct {
 // an option is nil or invalid; if the server has no JetStream; if ctx is done; and
 // if the server stays unavailable for half a minute.
 //
-// The caller closes the connection of js, after the streamer. Make it with
-// nats.MaxReconnects(-1), or it is closed for good after two minutes without a
+// The caller closes the connection of js, after the streamer. Connect with
+// nats.MaxReconnects(-1): by default nats.go gives up after two minutes without a
 // server.
 func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, error) {
 	if err := ctx.Err(); err != nil {
@@ -106,25 +102,24 @@ func New(ctx context.Context, js natsjs.JetStream, opts ...Option) (*Streamer, e
 	if err != nil {
 		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
 	}
-
 	s := &Streamer{
 		js:      js,
-		conn:    js.Conn(),
 		opts:    o,
 		log:     o.logger.With("stream", o.stream),
+		owner:   newOwner(js.Conn(), nil, "the streamer"),
 		silent:  make(chan struct{}, 1),
 		cursors: make(map[string]*cursor),
 	}
-	s.ctx, s.close = context.WithCancel(context.Background())
-	if err := s.ensureStreams(ctx); err != nil {
-		err = s.cause(ctx, s.closed(), err)
-		s.close()
-		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
-	}
-	if err := s.open(); err != nil {
+	err = s.call(ctx, "New", func(ctx context.Context) error {
+		if err := s.ensureStreams(ctx); err != nil {
+			return err
+		}
+		return s.open()
+	})
+	if err != nil {
 		s.close()
 		s.unsubscribe()
-		return nil, fmt.Errorf("memstreamer/jetstream: New: %w", err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -203,71 +198,68 @@ func (s *Streamer) advise(m *nats.Msg) {
 // NewSender implements [memstreamer.EventStreamer]. It sends nothing to the server.
 func (s *Streamer) NewSender(ctx context.Context, topic string) (memstreamer.EventSender, error) {
 	s.mustBeMade()
-	if err := ctx.Err(); err != nil {
+	err := s.call(ctx, "NewSender", func(context.Context) error { return checkName("topic", topic) })
+	if err != nil {
 		return nil, err
 	}
-	if topic == "" {
-		return nil, errors.New("memstreamer/jetstream: NewSender: topic is empty")
-	}
-	if err := s.closed(); err != nil {
-		return nil, err
-	}
-	snd := &sender{streamer: s, topic: topic}
-	snd.ctx, snd.close = context.WithCancel(s.ctx)
-	return snd, nil
+	return &sender{streamer: s, topic: topic, owner: newOwner(s.conn, &s.owner, "the sender of topic %q", topic)}, nil
 }
 
-// NewReceiver implements [memstreamer.EventStreamer]. The cursor is on the server
+// NewReceiver implements [memstreamer.EventStreamer]. The consumer is on the server
 // when it returns. It fails if the server stays unavailable until ctx is done, or
 // for half a minute.
 //
-// [memstreamer.StreamFromLast] counts back from the time that the clock of the
-// server shows which leads the stream, the one that gives events their CreatedAt.
+// [memstreamer.StreamFromLast] counts back from the time on the server that leads the
+// stream, whose clock also gives events their CreatedAt.
 //
-// The cursor of a receiver that is [memstreamer.Ephemeral] is an ephemeral consumer,
-// which Close deletes. The server deletes it a minute after the process was last
-// heard of. If the process is back by then, or later, Recv makes another consumer,
-// which goes on after the last event that was acked.
+// The consumer of an [memstreamer.Ephemeral] receiver is deleted by Close, or by the
+// server a minute after it last heard from the process. If it is gone while the
+// receiver is open, Recv makes another, which resumes after the last acked event.
 func (s *Streamer) NewReceiver(ctx context.Context, topic string, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	s.mustBeMade()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := checkConsumer(topic, name); err != nil {
-		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: %w", err)
-	}
-	o, err := memstreamer.ResolveReceiverOptions(opts...)
+	r := &receiver{streamer: s, topic: topic, name: name}
+	err := s.call(ctx, "NewReceiver", func(ctx context.Context) error {
+		if err := checkConsumer(topic, name); err != nil {
+			return err
+		}
+		o, err := memstreamer.ResolveReceiverOptions(opts...)
+		if err != nil {
+			return err
+		}
+		r.ephemeral = o.Ephemeral
+		r.cursor, err = s.openCursor(ctx, topic, name, o)
+		return ofConsumer(topic, name, err)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver: %w", err)
-	}
-	if err := s.closed(); err != nil {
 		return nil, err
 	}
-
-	joined, stop := join(ctx, s.ctx)
-	defer stop()
-	r := &receiver{streamer: s, topic: topic, name: name, ephemeral: o.Ephemeral}
-	if r.cursor, err = s.openCursor(joined, topic, name, o); err != nil {
-		return nil, fmt.Errorf("memstreamer/jetstream: NewReceiver(%q, %q): %w", topic, name, s.cause(ctx, s.closed(), err))
-	}
-	r.ctx, r.close = context.WithCancel(s.ctx)
+	r.owner = newOwner(s.conn, &s.owner, "the receiver of topic %q and name %q", topic, name)
 	return r, nil
 }
 
 func checkConsumer(topic, name string) error {
-	switch {
-	case topic == "":
-		return errors.New("topic is empty")
-	case name == "":
-		return errors.New("name is empty")
+	return cmp.Or(checkName("topic", topic), checkName("name", name))
+}
+
+func checkName(what, name string) error {
+	if name == "" {
+		return fmt.Errorf("%s is empty", what)
 	}
 	return nil
 }
 
-// Close closes the streamer with all its senders and receivers, whose waiting
-// calls return [memstreamer.ErrClosed]. Events received and not acked go back to
-// the server. Acks still succeed while the connection is open. Close waits for the
-// streamer's goroutines and always returns nil. It may be called again.
+// ofConsumer returns err with the topic and name that it is about.
+func ofConsumer(topic, name string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("topic %q and name %q: %w", topic, name, err)
+	}
+	return err
+}
+
+// Close closes the streamer and all its senders and receivers. Calls that wait return
+// [memstreamer.ErrClosed]. Unacknowledged events go back to the server. Acks still
+// succeed while the connection is open. Close waits for the streamer's goroutines and
+// always returns nil. It may be called again.
 func (s *Streamer) Close() error {
 	s.mustBeMade()
 	s.mu.Lock()
@@ -296,44 +288,34 @@ func (s *Streamer) unsubscribe() {
 	s.closeInboxes()
 }
 
-// Forget deletes the cursor of a consumer from the server, so that the consumer
-// starts anew. It returns nil if there is none. Receivers of other processes then
-// fail with an error that says that the cursor is gone, and so do Acks of events
-// received before. Ephemeral receivers are not concerned. While the server is not
-// available, Forget tries again until ctx is done, or for half a minute.
+// Forget deletes a consumer from the server: it then starts anew. Forget returns nil
+// if there is none. Receivers in other processes, and Acks of events received before,
+// then fail with an error that says that the cursor is gone. Ephemeral receivers are
+// not affected. While the server is unavailable, Forget tries again until ctx is done,
+// or for half a minute.
 //
 // It fails with ctx's error when ctx is done, with [memstreamer.ErrClosed] after
 // Close, and with an error that says so when topic or name is empty or a receiver of
 // the consumer is open in this process.
 func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	s.mustBeMade()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := checkConsumer(topic, name); err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Forget: %w", err)
-	}
-	if err := s.closed(); err != nil {
-		return err
-	}
-	key := consumerOf(topic, name)
-	s.mu.Lock()
-	c := s.cursors[key]
-	open := c != nil && c.receivers > 0
-	s.mu.Unlock()
-	if open {
-		return fmt.Errorf("memstreamer/jetstream: Forget: a receiver of topic %q and name %q is open: close it first", topic, name)
-	}
-	if c != nil {
-		c.fail(errCursorGone)
-	}
-
-	joined, stop := join(ctx, s.ctx)
-	defer stop()
-	if err := s.deleteConsumer(joined, topic, name); err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Forget(%q, %q): %w", topic, name, s.cause(ctx, s.closed(), err))
-	}
-	return nil
+	return s.call(ctx, "Forget", func(ctx context.Context) error {
+		if err := checkConsumer(topic, name); err != nil {
+			return err
+		}
+		key := consumerOf(topic, name)
+		s.mu.Lock()
+		c := s.cursors[key]
+		open := c != nil && c.receivers > 0
+		s.mu.Unlock()
+		if open {
+			return fmt.Errorf("a receiver of topic %q and name %q is open: close it first", topic, name)
+		}
+		if c != nil {
+			c.fail(errCursorGone)
+		}
+		return ofConsumer(topic, name, s.deleteConsumer(ctx, key))
+	})
 }
 
 // watchConnection tells cursors and requests of a new connection, and finds out
@@ -432,8 +414,68 @@ func (s *Streamer) ask(subject, reply, body string) error {
 	return err
 }
 
-// join returns a context that is done as soon as ctx or owner is. owner belongs to
-// a sender, receiver or streamer. The caller has to call stop.
+func newOwner(conn *nats.Conn, of *owner, format string, args ...any) owner {
+	o := owner{conn: conn, of: of, what: fmt.Sprintf(format, args...)}
+	parent := context.Background()
+	if of != nil {
+		parent = of.ctx
+	}
+	o.ctx, o.close = context.WithCancel(parent)
+	return o
+}
+
+// owner is what a call belongs to: a streamer, a sender or a receiver.
+type owner struct {
+	conn *nats.Conn
+	what string // for errors
+	of   *owner // the streamer of a sender or receiver
+
+	// ctx ends when the owner, or what it is of, is closed.
+	ctx   context.Context
+	close context.CancelFunc
+}
+
+// call calls f for a call of method, with a context that ends with ctx and with o. Its
+// error is ctx's error if ctx is done, else says what was closed, else wraps f's.
+func (o *owner) call(ctx context.Context, method string, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := o.closed(); err != nil {
+		return err
+	}
+	joined, stop := join(ctx, o.ctx)
+	defer stop()
+	err := f(joined)
+	if err == nil {
+		return nil
+	}
+	closed := o.closed()
+	switch done := ctx.Err(); {
+	case done == nil && closed != nil:
+		err = closed
+	case done == nil || o.conn.IsConnected() && errors.Is(err, done):
+	case o.conn.IsConnected():
+		err = fmt.Errorf("%w: %v", done, err)
+	default:
+		err = fmt.Errorf("%w: no connection to the server (%v)", done, o.conn.Status())
+	}
+	return fmt.Errorf("memstreamer/jetstream: %s: %w", method, err)
+}
+
+// closed returns an error that says what was closed, or nil.
+func (o *owner) closed() error {
+	switch {
+	case o.ctx.Err() == nil:
+		return nil
+	case o.of != nil && o.of.ctx.Err() != nil:
+		o = o.of
+	}
+	return fmt.Errorf("%w: %s", memstreamer.ErrClosed, o.what)
+}
+
+// join returns a context that is done as soon as ctx or owner is. The caller has to
+// call stop.
 func join(ctx, owner context.Context) (joined context.Context, stop func()) {
 	joined, cancel := context.WithCancel(ctx)
 	unlink := context.AfterFunc(owner, cancel)
@@ -443,35 +485,9 @@ func join(ctx, owner context.Context) (joined context.Context, stop func()) {
 	}
 }
 
-// closed returns an error that says what was closed, or nil.
-func (s *Streamer) closed() error {
-	if s.ctx.Err() == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: the streamer", memstreamer.ErrClosed)
-}
-
 // mustBeMade panics for a Streamer that New has not made.
 func (s *Streamer) mustBeMade() {
 	if s == nil || s.js == nil {
 		panic("memstreamer/jetstream: a nil or zero Streamer is not usable: make one with New")
-	}
-}
-
-// cause returns the error of a call that failed with err: ctx's error if ctx is
-// done, else closed, which says what the call belongs to was closed, else err.
-func (s *Streamer) cause(ctx context.Context, closed, err error) error {
-	done := ctx.Err()
-	switch {
-	case done == nil && closed == nil:
-		return err
-	case done == nil:
-		return closed
-	case !s.conn.IsConnected():
-		return fmt.Errorf("%w: no connection to the server (%v)", done, s.conn.Status())
-	case errors.Is(err, done):
-		return err
-	default:
-		return fmt.Errorf("%w: %v", done, err)
 	}
 }

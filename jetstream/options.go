@@ -38,8 +38,8 @@ func WithStream(name string) Option {
 	}
 }
 
-// WithReplicas keeps events and cursors on n servers of a cluster, from 1 to 5.
-// More than half of them have to be up. The default is 1.
+// WithReplicas keeps events and consumers on n servers of a cluster, from 1 to 5.
+// More than half of them must be up. The default is 1.
 func WithReplicas(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > 5 {
@@ -50,7 +50,7 @@ func WithReplicas(n int) Option {
 	}
 }
 
-// WithStorage keeps events and cursors in files or in the servers' memory. The
+// WithStorage keeps events and consumers in files or in the servers' memory. The
 // default is natsjs.FileStorage.
 func WithStorage(storage natsjs.StorageType) Option {
 	return func(o *options) error {
@@ -65,81 +65,54 @@ func WithStorage(storage natsjs.StorageType) Option {
 // WithMaxAge has the server delete events older than d, even if they were never
 // received. The default is to keep them.
 func WithMaxAge(d time.Duration) Option {
-	return func(o *options) error {
-		if d <= 0 {
-			return fmt.Errorf("WithMaxAge: %v is not positive", d)
-		}
-		o.maxAge = d
-		return nil
-	}
+	return func(o *options) error { return setPositive("WithMaxAge", &o.maxAge, d) }
 }
 
 // WithMaxBytes has the server delete the oldest events when all topics together
 // hold more than n bytes, even if they were never received. The default is to keep
 // them.
 func WithMaxBytes(n int64) Option {
-	return func(o *options) error {
-		if n <= 0 {
-			return fmt.Errorf("WithMaxBytes: %d is not positive", n)
-		}
-		o.maxBytes = n
-		return nil
-	}
+	return func(o *options) error { return setPositive("WithMaxBytes", &o.maxBytes, n) }
 }
 
 // WithMaxEvents has the server delete the oldest events when all topics together
 // hold more than n, even if they were never received. The default is to keep them.
 func WithMaxEvents(n int64) Option {
-	return func(o *options) error {
-		if n <= 0 {
-			return fmt.Errorf("WithMaxEvents: %d is not positive", n)
-		}
-		o.maxMsgs = n
-		return nil
-	}
+	return func(o *options) error { return setPositive("WithMaxEvents", &o.maxMsgs, n) }
 }
 
-// WithConsumerInactivity has the server delete the cursor of a name that had no
-// Recv and no Ack for d, so that names used once do not pile up. The name then
-// starts anew and gets old events again: let d be longer than any process is away.
-// The default is to keep cursors forever; see [Streamer.Forget].
+// WithConsumerInactivity has the server delete a consumer that had no Recv and no Ack
+// for d, so that names used once do not pile up. The default is to keep consumers
+// forever; see [Streamer.Forget].
+//
+// Warning: a deleted consumer starts anew and gets old events again. Let d be longer
+// than any process is away.
 func WithConsumerInactivity(d time.Duration) Option {
-	return func(o *options) error {
-		if d <= 0 {
-			return fmt.Errorf("WithConsumerInactivity: %v is not positive", d)
-		}
-		o.inactivity = d
-		return nil
-	}
+	return func(o *options) error { return setPositive("WithConsumerInactivity", &o.inactivity, d) }
 }
 
 // WithAckTimeout limits how long an Ack, which has no context, waits for the
 // server's confirmation. The default is 30 seconds.
 func WithAckTimeout(d time.Duration) Option {
-	return func(o *options) error {
-		if d <= 0 {
-			return fmt.Errorf("WithAckTimeout: %v is not positive", d)
-		}
-		o.ackTimeout = d
-		return nil
-	}
+	return func(o *options) error { return setPositive("WithAckTimeout", &o.ackTimeout, d) }
 }
 
-// WithExactAcks keeps acked events from coming again after a server was killed.
+// WithExactAcks keeps acked events from being delivered again after a server was
+// killed.
 //
-// A server writes cursors to disk ten times a second, but each message at once. One
-// that ends by kill -9 or a panic forgets the acks of the last tenth of a second.
-// With this option an Ack also publishes the event's ID to a second stream, whose
-// name is that of the first and _ACKS, and receivers pass over what was acked.
+// A server writes acks to disk ten times a second, and each message at once. A server
+// that ends by kill -9 or a panic forgets the acks of the last tenth of a second. With
+// this option an Ack also publishes the event's ID to a second stream, named like the
+// first with _ACKS appended, and receivers skip what was acked.
 //
-// It costs one more message for each Ack, sent along with the ack, and Ack waits for
-// both answers. Where several processes ack events of one name, an Ack after one of
-// another process takes two round trips more. One small message is kept for each
-// cursor until [Streamer.Forget] or [WithConsumerInactivity] removes it.
+// An Ack then sends one more message, along with the ack, and waits for both answers.
+// If several processes ack events of one name, an Ack after one of another process
+// takes two more round trips. One small message is kept for each consumer until
+// [Streamer.Forget] or [WithConsumerInactivity] removes it.
 //
-// Every process that acks events of the stream has to set it. It does not cover a
-// loss of power, unless the server syncs each message to disk, nor an operator who
-// resets a consumer.
+// Every process that acks events of the stream must set it. It does not cover a loss
+// of power, unless the server syncs each message to disk, nor an operator who resets a
+// consumer.
 func WithExactAcks() Option {
 	return func(o *options) error {
 		o.exactAcks = true
@@ -157,6 +130,14 @@ func WithLogger(l *slog.Logger) Option {
 		o.logger = l
 		return nil
 	}
+}
+
+func setPositive[N time.Duration | int64](option string, to *N, value N) error {
+	if value <= 0 {
+		return fmt.Errorf("%s: %v is not positive", option, value)
+	}
+	*to = value
+	return nil
 }
 
 // keepsAll reports whether the server deletes no event by itself.

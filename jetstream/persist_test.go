@@ -18,7 +18,7 @@ import (
 // attempt with that at once.
 func TestPersist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
+		s := &Streamer{log: slog.New(slog.DiscardHandler), owner: owner{conn: &nats.Conn{}}}
 		const away = time.Hour
 		begin, attempts := time.Now(), 0
 		err := s.persist(t.Context(), "a test", patience, func(context.Context) error {
@@ -36,7 +36,7 @@ func TestPersist(t *testing.T) {
 // TestPersistSlowServer has a server that takes 10 s for each answer.
 func TestPersistSlowServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}}
+		s := &Streamer{log: slog.New(slog.DiscardHandler), owner: owner{conn: &nats.Conn{}}}
 		slow := func(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
@@ -96,7 +96,7 @@ func TestPersistLost(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &Streamer{log: slog.New(slog.DiscardHandler), conn: &nats.Conn{}, cursors: make(map[string]*cursor)}
+				s := &Streamer{log: slog.New(slog.DiscardHandler), owner: owner{conn: &nats.Conn{}}, cursors: make(map[string]*cursor)}
 				c := s.retainCursor("name", &cursor{streamer: s, changed: make(chan struct{}), pull: pull{silence: time.NewTimer(time.Hour)}})
 				attempts := 0
 				var lost time.Time

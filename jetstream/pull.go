@@ -64,8 +64,6 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 	}
 	wanted := c.waiting > 0
 	switch {
-	case d.id <= c.acks.catchUpTo:
-		c.acks.again, wanted = d, true
 	case d.id <= c.acks.upTo:
 		// The server has forgotten an ack, or this is an event of another stream:
 		// check finds out.
@@ -76,7 +74,8 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 	case late:
 		wanted = false
 	case wanted:
-		// One event is out at a time: what was held is acked elsewhere.
+		// One event is out at a time: those before d are acked, here or elsewhere.
+		c.acks.upTo = max(c.acks.upTo, d.id-1)
 		c.held = d
 		switch {
 		case reconnects != c.doubts.reconnects:

@@ -3,7 +3,6 @@ package jetstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/memstreamer/memstreamer"
@@ -13,39 +12,34 @@ type receiver struct {
 	streamer    *Streamer
 	topic, name string
 	ephemeral   bool
-
-	// ctx ends when the receiver or its streamer is closed.
-	ctx     context.Context
-	close   context.CancelFunc
+	owner
 	release sync.Once
 
 	mu     sync.Mutex
 	cursor *cursor // an ephemeral receiver replaces it when its consumer is gone
 }
 
-// Recv implements [memstreamer.EventReceiver]. It waits through absences of the
-// server, until ctx is done. It fails if the cursor is gone from the server, was
-// made anew there, or cannot be received from, and says why; the next NewReceiver
-// opens it again. If it is ephemeral, Recv opens it again by itself, and fails only if
-// the stream is gone or was made anew.
+// Recv implements [memstreamer.EventReceiver]. While the server is unavailable, it
+// waits until ctx is done. It fails if the consumer was deleted or made anew, or
+// refuses to deliver, and says why; the next NewReceiver opens it again. Recv of an
+// ephemeral receiver makes another consumer, and fails only if the stream is gone or
+// was made anew.
 func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
-	if err := ctx.Err(); err != nil {
+	var event *memstreamer.Event
+	var ack memstreamer.Ack
+	err := r.call(ctx, "Recv", func(ctx context.Context) error {
+		c, d, err := r.next(ctx)
+		if err != nil {
+			return err
+		}
+		ack = func() error { return r.ack(c, d) }
+		event, err = d.event()
+		return err
+	})
+	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.closed(); err != nil {
-		return nil, nil, err
-	}
-	joined, stop := join(ctx, r.ctx)
-	defer stop()
-	c, d, err := r.next(joined)
-	if err != nil {
-		return nil, nil, fmt.Errorf("memstreamer/jetstream: Recv: %w", r.streamer.cause(ctx, r.closed(), err))
-	}
-	event, err := d.event()
-	if err != nil {
-		return nil, nil, fmt.Errorf("memstreamer/jetstream: Recv: %w", err)
-	}
-	return event, func() error { return r.ack(c, d) }, nil
+	return event, ack, nil
 }
 
 // next returns the event at the receiver's cursor, and that cursor.
@@ -106,17 +100,9 @@ func (r *receiver) ack(c *cursor, d *delivery) error {
 }
 
 // Close implements [memstreamer.EventReceiver]. The last receiver of a consumer in
-// this process gives its event back, for those that wait in others.
+// this process gives its event back to the server, for other processes.
 func (r *receiver) Close() error {
 	r.close()
 	r.release.Do(func() { r.streamer.releaseCursor(r.current()) })
 	return nil
-}
-
-// closed returns an error that says what was closed, or nil.
-func (r *receiver) closed() error {
-	if err := r.streamer.closed(); err != nil || r.ctx.Err() == nil {
-		return err
-	}
-	return fmt.Errorf("%w: the receiver of topic %q and name %q", memstreamer.ErrClosed, r.topic, r.name)
 }

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,44 +22,30 @@ const maxUnconfirmed = 3
 type sender struct {
 	streamer *Streamer
 	topic    string
-
-	// ctx ends when the sender or its streamer is closed.
-	ctx   context.Context
-	close context.CancelFunc
+	owner
 }
 
 // Send implements [memstreamer.EventSender]. It returns nil once the server has
 // stored the event. While the server cannot be reached or does not answer, Send
-// repeats the request until ctx is done, or for 90 seconds at most. The server
-// recognizes a repeat and stores the event once. An event may be as large as the
-// server's max_payload, 1 MB by default; what is not UTF-8 takes a third more. One that
-// is larger is refused, with an error that wraps [nats.ErrMaxPayload].
+// repeats the request until ctx is done, or for at most 90 seconds. The server
+// recognizes a repeat and stores the event once. A larger event than the server's
+// max_payload, 1 MB by default, is refused with an error that wraps
+// [nats.ErrMaxPayload]; text that is not UTF-8 takes a third more.
 func (s *sender) Send(ctx context.Context, foreignID string, statusType int, headers map[memstreamer.Header]string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := s.closed(); err != nil {
-		return err
-	}
-	topic := headers[memstreamer.HeaderTopic]
-	if topic == "" {
-		topic = s.topic
-	}
-	body, err := encode(foreignID, statusType, headers)
-	if err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Send: %w", err)
-	}
-
-	if size, limit := int64(len(body)+messageHeader), s.streamer.conn.MaxPayload(); size > limit {
-		return fmt.Errorf("memstreamer/jetstream: Send: refused: the event takes %d bytes, and the server's max_payload is %d: %w", size, limit, nats.ErrMaxPayload)
-	}
-
-	joined, stop := join(ctx, s.ctx)
-	defer stop()
-	if err := s.streamer.publish(joined, subjectOf(s.streamer.opts.stream, topic), body); err != nil {
-		return fmt.Errorf("memstreamer/jetstream: Send: not confirmed: %w", s.streamer.cause(ctx, s.closed(), err))
-	}
-	return nil
+	return s.call(ctx, "Send", func(ctx context.Context) error {
+		body, err := encode(foreignID, statusType, headers)
+		if err != nil {
+			return err
+		}
+		if size, limit := int64(len(body)+messageHeader), s.conn.MaxPayload(); size > limit {
+			return fmt.Errorf("refused: the event takes %d bytes, and the server's max_payload is %d: %w", size, limit, nats.ErrMaxPayload)
+		}
+		topic := cmp.Or(headers[memstreamer.HeaderTopic], s.topic)
+		if err := s.streamer.publish(ctx, subjectOf(s.streamer.opts.stream, topic), body); err != nil {
+			return fmt.Errorf("not confirmed: %w", err)
+		}
+		return nil
+	})
 }
 
 // Close implements [memstreamer.EventSender]. A Send under way returns
@@ -66,14 +53,6 @@ func (s *sender) Send(ctx context.Context, foreignID string, statusType int, hea
 func (s *sender) Close() error {
 	s.close()
 	return nil
-}
-
-// closed returns an error that says what was closed, or nil.
-func (s *sender) closed() error {
-	if err := s.streamer.closed(); err != nil || s.ctx.Err() == nil {
-		return err
-	}
-	return fmt.Errorf("%w: the sender of topic %q", memstreamer.ErrClosed, s.topic)
 }
 
 // publish appends a message once, however often it has to be sent.

@@ -22,43 +22,37 @@ const (
 	statsAtOnce = 16
 )
 
-// Stats asks the server what the stream and its consumers are at, of all processes.
+// Stats asks the server for the state of the stream and of its consumers, those of all
+// processes.
 //
 // It reads one event of each consumer that lags, for its time, and two of each topic,
-// for their IDs, 16 at a time. It repeats no request, and fails with the first error:
-// with ctx's when ctx is done, and after 5 seconds if ctx has no deadline. What it
-// returns is not of one moment, since the server goes on meanwhile.
+// for their IDs, 16 at a time. It repeats no request and fails with the first error:
+// with ctx's when ctx is done, and after 5 seconds if ctx has no deadline. The result is
+// not a snapshot of one moment, since the server goes on meanwhile.
 //
 // These figures differ from those of a streamer in memory:
 //
 //   - Open and Parked count receivers and calls of Recv of this Streamer alone.
 //   - Deliveries and Acked count deliveries by the server. A Recv that returns an event
-//     which this process has already is none, and an event that was delivered twice
+//     again within this process is not counted, and an event that was delivered twice
 //     before its ack counts twice in Acked.
 //   - Sent is Retained, or 0 with WithMaxAge, WithMaxBytes or WithMaxEvents: the server
 //     does not count what it has deleted.
-//   - A topic with neither events nor consumers is not there. A topic or name of more
-//     than 120 bytes may be shown as its token, in which the end is a hash.
+//   - A topic without events and consumers is left out. A topic or name of more than 120
+//     bytes may be shown with a hash in place of its end.
 func (s *Streamer) Stats(ctx context.Context) (memstreamer.Stats, error) {
 	s.mustBeMade()
-	if err := ctx.Err(); err != nil {
-		return memstreamer.Stats{}, err
-	}
-	if err := s.closed(); err != nil {
-		return memstreamer.Stats{}, err
-	}
-	joined, stop := join(ctx, s.ctx)
-	defer stop()
-	if _, limited := ctx.Deadline(); !limited {
-		var cancel context.CancelFunc
-		joined, cancel = context.WithTimeout(joined, statsPatience)
-		defer cancel()
-	}
-	stats, err := s.stats(joined)
-	if err != nil {
-		return memstreamer.Stats{}, fmt.Errorf("memstreamer/jetstream: Stats: %w", s.cause(ctx, s.closed(), err))
-	}
-	return stats, nil
+	var stats memstreamer.Stats
+	err := s.call(ctx, "Stats", func(joined context.Context) (err error) {
+		if _, limited := ctx.Deadline(); !limited {
+			var cancel context.CancelFunc
+			joined, cancel = context.WithTimeout(joined, statsPatience)
+			defer cancel()
+		}
+		stats, err = s.stats(joined)
+		return err
+	})
+	return stats, err
 }
 
 func (s *Streamer) stats(ctx context.Context) (memstreamer.Stats, error) {
@@ -75,7 +69,9 @@ func (s *Streamer) stats(ctx context.Context) (memstreamer.Stats, error) {
 		return memstreamer.Stats{}, err
 	}
 
-	events := eventReader{stream: stream}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	events := eventReader{ctx: ctx, cancel: cancel, stream: stream, turns: make(chan struct{}, statsAtOnce)}
 	topics := make(map[string]*memstreamer.TopicStats) // by subject
 	receivers := make([]memstreamer.ReceiverStats, len(consumers))
 	for i, c := range consumers {
@@ -100,7 +96,8 @@ func (s *Streamer) stats(ctx context.Context) (memstreamer.Stats, error) {
 		events.read(info.State.FirstSeq, subject, func(m *natsjs.RawStreamMsg) { t.FirstID = int64(m.Sequence) })
 		events.read(0, subject, func(m *natsjs.RawStreamMsg) { t.LastID = int64(m.Sequence) })
 	}
-	if err := events.wait(ctx); err != nil {
+	events.reads.Wait()
+	if err := context.Cause(ctx); err != nil {
 		return memstreamer.Stats{}, err
 	}
 
@@ -193,50 +190,31 @@ func consumerNames(info *natsjs.ConsumerInfo) (topic, name string) {
 
 // eventReader reads events of a stream, statsAtOnce at a time.
 type eventReader struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc // with the first error
 	stream natsjs.Stream
-	reads  []func(context.Context) error
+	turns  chan struct{}
+	reads  sync.WaitGroup
 }
 
-// read has wait call use with the first event of subject from that sequence on, or
-// with the last if that is 0. If there is none, it is not called.
+// read has use called with the first event of subject from that sequence on, or with
+// the last if that is 0. If there is none, it is not called.
 func (e *eventReader) read(sequence uint64, subject string, use func(*natsjs.RawStreamMsg)) {
-	e.reads = append(e.reads, func(ctx context.Context) error {
+	e.turns <- struct{}{}
+	e.reads.Go(func() {
+		defer func() { <-e.turns }()
 		var m *natsjs.RawStreamMsg
 		var err error
 		if sequence == 0 {
-			m, err = e.stream.GetLastMsgForSubject(ctx, subject)
+			m, err = e.stream.GetLastMsgForSubject(e.ctx, subject)
 		} else {
-			m, err = e.stream.GetMsg(ctx, sequence, natsjs.WithGetMsgSubject(subject))
+			m, err = e.stream.GetMsg(e.ctx, sequence, natsjs.WithGetMsgSubject(subject))
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			use(m)
+		case !errors.Is(err, natsjs.ErrMsgNotFound): // it was acked or deleted meanwhile
+			e.cancel(err)
 		}
-		if errors.Is(err, natsjs.ErrMsgNotFound) {
-			return nil // it was acked or deleted meanwhile
-		}
-		return err
 	})
-}
-
-// wait returns when all has been read, or one could not be.
-func (e *eventReader) wait(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	reads := make(chan func(context.Context) error)
-	var readers sync.WaitGroup
-	for range min(statsAtOnce, len(e.reads)) {
-		readers.Go(func() {
-			for read := range reads {
-				if err := read(ctx); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for _, read := range e.reads {
-		reads <- read
-	}
-	close(reads)
-	readers.Wait()
-	return context.Cause(ctx)
 }

@@ -211,11 +211,10 @@ func (s *Streamer) ensureConsumer(ctx context.Context, want natsjs.ConsumerConfi
 	return consumer, created, err
 }
 
-// deleteConsumer deletes the cursor of (topic, name) if there is one.
-func (s *Streamer) deleteConsumer(ctx context.Context, topic, name string) error {
+// deleteConsumer deletes a consumer if there is one of that name.
+func (s *Streamer) deleteConsumer(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	key := consumerOf(topic, name)
 	return s.persist(ctx, "a cursor", patience, func(ctx context.Context) error {
 		err := s.js.DeleteConsumer(ctx, s.opts.stream, key)
 		if errors.Is(err, natsjs.ErrConsumerNotFound) {
