@@ -12,21 +12,6 @@ import (
 	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
-// variant is a streamer to measure.
-type variant struct {
-	name string
-	open bench.Open
-}
-
-var (
-	memory  = variant{"memstreamer", bench.Memstreamer}
-	polling = variant{"polling", bench.Polling}
-)
-
-func retaining(period time.Duration) variant {
-	return variant{"memstreamer+retention", bench.Retaining(period)}
-}
-
 const (
 	// dropping is a retention so short that events are dropped while the
 	// benchmark runs.
@@ -35,43 +20,27 @@ const (
 	keeping = time.Hour
 )
 
-// eachStreamer does a job with memstreamer, without and with a retention, and
-// with others. Compare them, or two versions of this package, with benchstat:
+// eachStreamer does a job with memstreamer, without and with a retention. Compare two
+// versions of this package with benchstat:
 //
 //	go test -run '^$' -bench Send -count 10 . | benchstat -col /streamer -
-func eachStreamer(b *testing.B, retention time.Duration, job bench.Job, others ...variant) {
-	b.Helper()
-	for _, v := range append([]variant{memory, retaining(retention)}, others...) {
-		b.Run("streamer="+v.name, func(b *testing.B) { job(b, v.open) })
-	}
+func eachStreamer(b *testing.B, retention time.Duration, job bench.Job) {
+	b.Run("streamer=memstreamer", func(b *testing.B) { job(b, bench.Memstreamer) })
+	b.Run("streamer=memstreamer+retention", func(b *testing.B) { job(b, bench.Retaining(retention)) })
 }
 
 func receivers(n int) string { return fmt.Sprintf("receivers=%d", n) }
 
-// BenchmarkIdle shows what waiting costs: see [bench.Idle]. The cores of no
-// receivers are the floor.
+// BenchmarkIdle shows park beside spin: see [bench.Idle].
 //
 //	go test -run '^$' -bench Idle -benchtime 1x .
 func BenchmarkIdle(b *testing.B) {
-	idle := func(v variant, counts ...int) {
-		for _, n := range counts {
-			b.Run(receivers(n)+"/streamer="+v.name, func(b *testing.B) { bench.Idle(n)(b, v.open) })
-		}
+	for _, n := range []int{1, 8, 100} {
+		b.Run(receivers(n), func(b *testing.B) {
+			eachStreamer(b, dropping, bench.Idle(n))
+			b.Run("streamer=polling", func(b *testing.B) { bench.Idle(n)(b, bench.Polling) })
+		})
 	}
-	idle(memory, 0, 1, 8, 100, 10_000)
-	idle(retaining(dropping), 10_000)
-	idle(polling, 1, 2, 8, 100)
-}
-
-// BenchmarkHandoff measures [bench.Handoff]. The floor is two goroutines that add
-// to a number in turn, over a sync.Cond.
-func BenchmarkHandoff(b *testing.B) {
-	eachStreamer(b, dropping, bench.Handoff)
-	b.Run("streamer=cond", condPingPong)
-}
-
-func BenchmarkHandoffBesideBusy(b *testing.B) {
-	eachStreamer(b, dropping, bench.HandoffBesideBusy)
 }
 
 func BenchmarkHandoffBesideParked(b *testing.B) {
@@ -89,37 +58,13 @@ func BenchmarkOutbox(b *testing.B) {
 	}
 }
 
-func BenchmarkSend(b *testing.B) { eachStreamer(b, dropping, bench.Send) }
-
-func BenchmarkRecv(b *testing.B) { eachStreamer(b, keeping, bench.Recv) }
-
-func BenchmarkPass(b *testing.B) {
-	for _, n := range []int{1, 8} {
-		b.Run(receivers(n), func(b *testing.B) { eachStreamer(b, dropping, bench.Pass(n, true), polling) })
-	}
-}
-
-func BenchmarkRetained(b *testing.B) { eachStreamer(b, keeping, bench.Retained) }
-
+func BenchmarkHandoff(b *testing.B)    { eachStreamer(b, dropping, bench.Handoff) }
+func BenchmarkSend(b *testing.B)       { eachStreamer(b, dropping, bench.Send) }
+func BenchmarkSendAtOnce(b *testing.B) { eachStreamer(b, dropping, bench.SendAtOnce) }
+func BenchmarkRecv(b *testing.B)       { eachStreamer(b, keeping, bench.Recv) }
+func BenchmarkPass(b *testing.B)       { eachStreamer(b, dropping, bench.Pass(8)) }
+func BenchmarkRetained(b *testing.B)   { eachStreamer(b, keeping, bench.Retained) }
 func BenchmarkCollection(b *testing.B) { eachStreamer(b, keeping, bench.Collection) }
-
-// BenchmarkSendParallel sends to one topic from four goroutines a processor.
-func BenchmarkSendParallel(b *testing.B) {
-	eachStreamer(b, dropping, func(b *testing.B, open bench.Open) {
-		s := bench.Start(b, open)
-		sender := s.Sender(bench.Topic)
-		b.ReportAllocs()
-		b.SetParallelism(4)
-		b.RunParallel(func(pb *testing.PB) {
-			for n := 0; pb.Next(); n++ {
-				if err := sender.Send(s.Ctx, n); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	})
-}
 
 // BenchmarkSendFanout sends an event to waiting receivers of its topic, and ends
 // when each of them has taken and acked it.
@@ -180,7 +125,7 @@ func BenchmarkSparseTopic(b *testing.B) {
 						}
 						b.StartTimer()
 					}
-					_, _, err := fresh[n%len(fresh)].Recv(s.Ctx)
+					_, _, err := fresh[n%len(fresh)](s.Ctx)
 					failOn(b, err)
 				}
 			})
@@ -226,37 +171,6 @@ func BenchmarkOpenMany(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(slices.Max(fastest)), "max-ns")
-}
-
-func condPingPong(b *testing.B) {
-	var mu sync.Mutex
-	changed := sync.NewCond(&mu)
-	number, done := 0, false
-	// add waits for its turn, by the parity of number, and adds one.
-	add := func(parity int) {
-		for number%2 != parity && !done {
-			changed.Wait()
-		}
-		number++
-		changed.Signal()
-	}
-	b.ReportAllocs()
-	mu.Lock()
-	var other sync.WaitGroup
-	other.Go(func() {
-		mu.Lock()
-		defer mu.Unlock()
-		for !done {
-			add(1)
-		}
-	})
-	for b.Loop() {
-		add(0)
-	}
-	done = true
-	changed.Signal()
-	mu.Unlock()
-	other.Wait()
 }
 
 func failOn(tb testing.TB, err error) {

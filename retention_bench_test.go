@@ -20,7 +20,9 @@ import (
 // names each, until all of them are gone. The same is done three times over, and
 // the fastest time of each call counts: what is left is its own work, and not
 // that of whatever else ran on the machine. max-ns is the worst single call.
-func BenchmarkSweep(b *testing.B) {
+func BenchmarkSweep(b *testing.B) { b.Run("peer=memstreamer+retention", benchSweep) }
+
+func benchSweep(b *testing.B) {
 	events, calls := bench.Scale(1_000_000), bench.Scale(20_000)
 	kinds := []string{"send", "ack", "open", "close"}
 	fastest := make(map[string][]time.Duration)

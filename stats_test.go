@@ -46,7 +46,7 @@ func TestStats(t *testing.T) {
 			assert.Equal(t, context.Canceled, err)
 		})
 	}
-	require.NoError(t, awaitParked(2, 10*time.Second))
+	require.Eventually(t, func() bool { return s.Stats().Receivers[0].Parked == 2 }, 10*time.Second, time.Millisecond)
 	want := memstreamer.Stats{
 		Topics: []memstreamer.TopicStats{
 			{Topic: "a", Retained: 1, FirstID: 2, LastID: 2, Sent: 1},

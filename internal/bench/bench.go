@@ -1,7 +1,6 @@
-// Package bench holds the jobs by which memstreamer is measured, alone and
-// beside what one might use in its place. The benchmarks of the root and of
-// lab/benchmarks do the same jobs with brokers of their own choice. It imports the root and
-// internal/baseline, and only benchmarks and tests import it.
+// Package bench holds the jobs by which memstreamer is measured. The benchmarks of the
+// root and of lab/benchmarks do them, each with its own brokers. It imports the root and
+// internal/cputime, and only benchmarks and tests import it.
 package bench
 
 import (
@@ -23,7 +22,7 @@ type Broker interface {
 	NewSender(topic string) (Sender, error)
 	// NewReceiver returns a receiver that lives until ctx ends.
 	NewReceiver(ctx context.Context, topic, name string) (Receiver, error)
-	// Close may be called again.
+	// Close ends pending calls, or leaves that to their contexts.
 	Close() error
 }
 
@@ -31,18 +30,12 @@ type Broker interface {
 type Sender struct {
 	// Send sends the nth event, as [Outbox] makes it.
 	Send func(ctx context.Context, n int) error
-	// SendAll, which most leave out, is a faster way to send as many events,
-	// numbered from 0.
+	// SendAll, if not nil, is a faster way to send so many events, numbered from 0.
 	SendAll func(ctx context.Context, events int) error
 }
 
 // Receiver waits for the next event and returns its foreign ID and its ack.
 type Receiver func(ctx context.Context) (foreignID string, ack func() error, err error)
-
-// Recv calls r.
-func (r Receiver) Recv(ctx context.Context) (foreignID string, ack func() error, err error) {
-	return r(ctx)
-}
 
 // Open returns a new, empty broker.
 type Open func() (Broker, error)
@@ -70,8 +63,7 @@ func Start(tb testing.TB, open Open) *Session {
 	return s
 }
 
-// End closes the broker, which ends its Recv calls, and then cancels Ctx, for
-// brokers whose Close does nothing.
+// End closes the broker and then cancels Ctx. Only its first call does anything.
 func (s *Session) End() {
 	if s.ended.Swap(true) {
 		return
@@ -102,39 +94,34 @@ func (s *Session) Receiver(topic, name string) Receiver {
 	return receiver
 }
 
-// echo answers each event from one topic with one to another until the session
-// ends, in a goroutine that wait waits for. If it fails, it cancels Ctx.
-func (s *Session) echo(from Receiver, to Sender) (wait func()) {
-	var done sync.WaitGroup
-	done.Go(func() {
-		defer s.cancel()
-		for n := 0; ; n++ {
-			err := Take(s.Ctx, from)
-			if err == nil {
-				err = to.Send(s.Ctx, n)
-			}
+// background calls f again and again in a goroutine until the session ends. If f fails
+// before, it fails the test and cancels Ctx.
+func (s *Session) background(wait *sync.WaitGroup, f func() error) {
+	wait.Go(func() {
+		for {
+			err := f()
 			if s.Ended() {
 				return
 			}
 			if err != nil {
 				s.tb.Error(err)
+				s.cancel()
 				return
 			}
 		}
 	})
-	return done.Wait
 }
 
 // Take receives one event and acks it.
 func Take(ctx context.Context, r Receiver) error {
-	_, ack, err := r.Recv(ctx)
+	_, ack, err := r(ctx)
 	if err != nil {
 		return err
 	}
 	return ack()
 }
 
-// SendAll sends as many events, numbered from 0, in the fastest way of sender.
+// SendAll sends so many events, numbered from 0, in the fastest way of sender.
 func SendAll(ctx context.Context, sender Sender, events int) error {
 	if sender.SendAll != nil {
 		return sender.SendAll(ctx, events)

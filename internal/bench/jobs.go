@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"runtime"
 	"strconv"
 	"sync"
@@ -25,22 +26,35 @@ func Scale(n int) int {
 
 // Handoff passes an event there and back. A waiting receiver takes and acks it
 // and sends one on a second topic, which another waiting receiver takes and acks.
-func Handoff(b *testing.B, open Open) {
-	handoff(b, Start(b, open))
+func Handoff(b *testing.B, open Open) { handoff(b, Start(b, open), 0) }
+
+// HandoffBesideParked is Handoff beside receivers that wait on other topics.
+func HandoffBesideParked(receivers int) Job {
+	return func(b *testing.B, open Open) { handoff(b, Start(b, open), receivers) }
 }
 
-func handoff(b *testing.B, s *Session) {
+func handoff(b *testing.B, s *Session, parked int) {
 	b.Helper()
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer s.End()
+	s.park(&others, parked)
 	there, back := s.Sender("there"), s.Sender("back")
 	onThere, onBack := s.Receiver("there", "n"), s.Receiver("back", "n")
-	defer s.echo(onThere, back)()
-	defer s.End()
-	m := NewMeter(b)
+	n := 0
+	s.background(&others, func() error {
+		if err := Take(s.Ctx, onThere); err != nil {
+			return err
+		}
+		n++
+		return back.Send(s.Ctx, n)
+	})
+	report := MeasureCPU(b)
 	for n := 0; b.Loop(); n++ {
 		failOn(b, there.Send(s.Ctx, n))
 		failOn(b, Take(s.Ctx, onBack))
 	}
-	m.Report()
+	report()
 }
 
 // HandoffBesideBusy is Handoff beside two goroutines a processor that compute, as
@@ -59,53 +73,40 @@ func HandoffBesideBusy(b *testing.B, open Open) {
 			}
 		})
 	}
-	handoff(b, s)
-}
-
-// HandoffBesideParked is Handoff beside receivers that wait on other topics.
-func HandoffBesideParked(receivers int) Job {
-	return func(b *testing.B, open Open) {
-		s := Start(b, open)
-		defer s.idle(receivers)()
-		Settle()
-		handoff(b, s)
-	}
+	handoff(b, s, 0)
 }
 
 // Idle has receivers wait, each on a topic of its own. An operation is half a
-// second of that. The figure to read is cores: the processor time of the process
-// over the time that passes.
+// second of that. The figure to read is cores.
 func Idle(receivers int) Job {
 	return func(b *testing.B, open Open) {
+		var waiting sync.WaitGroup
 		s := Start(b, open)
-		defer s.idle(receivers)()
-		Settle()
-		m := NewMeter(b)
+		defer waiting.Wait()
+		defer s.End()
+		s.park(&waiting, receivers)
+		report := MeasureCPU(b)
 		for b.Loop() {
 			time.Sleep(time.Second / 2)
 		}
-		b.ReportMetric(float64(m.total())/float64(b.Elapsed()), "cores")
+		report()
 	}
 }
 
-// idle has receivers wait until end, which ends the session, is called.
-func (s *Session) idle(receivers int) (end func()) {
+// park has receivers wait, each on a topic of its own, until the session ends.
+func (s *Session) park(waiting *sync.WaitGroup, receivers int) {
 	s.tb.Helper()
-	var started, done sync.WaitGroup
 	for i := range receivers {
 		r := s.Receiver("idle-"+strconv.Itoa(i), "n")
-		started.Add(1)
-		done.Go(func() {
-			started.Done()
-			if _, _, err := r.Recv(s.Ctx); !s.Ended() {
-				s.tb.Errorf("an idle receiver returned: %v", err)
+		s.background(waiting, func() error {
+			if _, _, err := r(s.Ctx); err != nil {
+				return err
 			}
+			return errors.New("an idle receiver got an event")
 		})
 	}
-	started.Wait()
-	return func() {
-		s.End()
-		done.Wait()
+	if receivers > 0 {
+		Settle()
 	}
 }
 
@@ -114,7 +115,7 @@ func (s *Session) idle(receivers int) (end func()) {
 func Send(b *testing.B, open Open) {
 	s := Start(b, open)
 	sender := s.Sender(Topic)
-	m := NewMeter(b)
+	report := MeasureCPU(b)
 	for n := 1; b.Loop(); n++ {
 		failOn(b, sender.Send(s.Ctx, n))
 		if n%backlog == 0 {
@@ -123,28 +124,32 @@ func Send(b *testing.B, open Open) {
 			sender = s.Sender(Topic)
 		}
 	}
-	m.Report()
+	report()
 }
 
 // SendAtOnce is Send by eight senders at once.
 func SendAtOnce(b *testing.B, open Open) {
-	const senders = 8
 	s := Start(b, open)
+	report := MeasureCPU(b)
+	SendBy(s, 8, b.N)
+	report()
+}
+
+// SendBy sends events by so many senders at once.
+func SendBy(s *Session, senders, events int) {
 	var sending sync.WaitGroup
-	m := NewMeter(b)
 	for i := range senders {
 		sender := s.Sender(Topic)
 		sending.Go(func() {
-			for n := i; n < b.N; n += senders {
+			for n := i; n < events; n += senders {
 				if err := sender.Send(s.Ctx, n); err != nil {
-					b.Error(err)
+					s.tb.Error(err)
 					return
 				}
 			}
 		})
 	}
 	sending.Wait()
-	m.Report()
 }
 
 // Recv takes and acks a backlog, once with each of as many receiver names as it
@@ -154,41 +159,33 @@ func Recv(b *testing.B, open Open) {
 	s := Start(b, open)
 	failOn(b, SendAll(s.Ctx, s.Sender(Topic), events))
 	receiver := s.Receiver(Topic, "0")
-	m := NewMeter(b)
+	report := MeasureCPU(b)
 	for n := 1; b.Loop(); n++ {
 		failOn(b, Take(s.Ctx, receiver))
 		if n%events == 0 {
 			receiver = s.Receiver(Topic, strconv.Itoa(n))
 		}
 	}
-	m.Report()
+	report()
 }
 
-// Pass measures the throughput of one sender. An operation passes 50,000 events to
-// each receiver, which acks them all. An event that reaches eight receivers counts
-// once in events/s. If ordered, it fails where an event comes after a later one.
-func Pass(receivers int, ordered bool) Job {
+// Pass has one sender pass events to receivers, each of which takes and acks them
+// all. An operation is an event, to however many. late/op is the part of what was
+// received that came after a later one.
+func Pass(receivers int) Job {
 	return func(b *testing.B, open Open) {
-		events := Scale(50_000)
-		m := NewMeter(b)
-		for b.Loop() {
-			var s *Session
-			var all []Receiver
-			m.pause(func() {
-				s = Start(b, open)
-				for i := range receivers {
-					all = append(all, s.Receiver(Topic, strconv.Itoa(i)))
-				}
-			})
-			late, err := PassEvents(s.Ctx, s.Sender(Topic), all, events)
-			failOn(b, err)
-			if ordered && late > 0 {
-				b.Fatalf("%d events came after later ones", late)
-			}
-			m.pause(s.End)
+		s := Start(b, open)
+		sender := s.Sender(Topic)
+		var all []Receiver
+		for i := range receivers {
+			all = append(all, s.Receiver(Topic, strconv.Itoa(i)))
 		}
-		m.Report()
-		b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
+		report := MeasureCPU(b)
+		late, err := PassEvents(s.Ctx, sender, all, b.N)
+		failOn(b, err)
+		report()
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		b.ReportMetric(float64(late)/float64(b.N*receivers), "late/op")
 	}
 }
 
@@ -214,9 +211,9 @@ func Retained(b *testing.B, open Open) {
 func Collection(b *testing.B, open Open) {
 	s := Start(b, open)
 	failOn(b, SendAll(s.Ctx, s.Sender(Topic), Scale(2_000_000)))
-	m := NewMeter(b)
+	report := MeasureCPU(b)
 	for b.Loop() {
 		runtime.GC()
 	}
-	m.Report()
+	report()
 }

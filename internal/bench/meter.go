@@ -9,37 +9,19 @@ import (
 	"github.com/memstreamer/memstreamer/internal/cputime"
 )
 
-// Meter counts the processor time of the process, garbage collections included,
-// while the timer of b runs.
-type Meter struct {
-	b     *testing.B
-	used  time.Duration
-	since time.Duration
-}
-
-// NewMeter collects the garbage of the setup and starts counting.
-func NewMeter(b *testing.B) *Meter {
+// MeasureCPU collects the garbage of the setup and resets the timer of b. Call report
+// after the last operation: it reports the processor time of the process since, garbage
+// collections included, by operation (cpu-ns/op) and by second (cores).
+func MeasureCPU(b *testing.B) (report func()) {
 	b.ReportAllocs()
 	runtime.GC()
 	b.ResetTimer()
-	return &Meter{b: b, since: cputime.Process()}
-}
-
-// pause stops counting, and the timer, while f runs and its garbage is collected.
-func (m *Meter) pause(f func()) {
-	m.b.StopTimer()
-	m.used += cputime.Process() - m.since
-	f()
-	runtime.GC()
-	m.since = cputime.Process()
-	m.b.StartTimer()
-}
-
-func (m *Meter) total() time.Duration { return m.used + cputime.Process() - m.since }
-
-// Report reports the processor time of an operation, after the last one.
-func (m *Meter) Report() {
-	m.b.ReportMetric(float64(m.total())/float64(m.b.N), "cpu-ns/op")
+	before := cputime.Process()
+	return func() {
+		used := float64(cputime.Process() - before)
+		b.ReportMetric(used/float64(b.N), "cpu-ns/op")
+		b.ReportMetric(used/float64(b.Elapsed()), "cores")
+	}
 }
 
 // LiveHeap returns the bytes of the heap that are in use after a collection.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"github.com/memstreamer/memstreamer"
 )
@@ -13,6 +14,12 @@ const firstOrder = 1_000_000
 
 // ForeignID is that of an outbox's nth event.
 func ForeignID(n int) string { return "order-" + strconv.Itoa(firstOrder+n) }
+
+// number is the n that foreignID was made of.
+func number(foreignID string) (n int, err error) {
+	n, err = strconv.Atoi(strings.TrimPrefix(foreignID, "order-"))
+	return n - firstOrder, err
+}
 
 // Outbox returns the foreign ID and the six headers that an engine's outbox
 // sends with its nth event, with values of their real lengths. Like an outbox,

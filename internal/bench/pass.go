@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -35,39 +33,25 @@ func PassEvents(ctx context.Context, sender Sender, receivers []Receiver, events
 }
 
 func takeAll(ctx context.Context, r Receiver, events int) (late int, err error) {
-	seen := make([]bool, events)
-	newest := -1
+	seen, newest := make([]bool, events), -1
 	for i := range events {
-		foreignID, ack, err := r.Recv(ctx)
+		foreignID, ack, err := r(ctx)
 		if err != nil {
 			return late, fmt.Errorf("event %d of %d: %w", i, events, err)
 		}
 		n, err := number(foreignID)
 		switch {
-		case err != nil:
-			return late, err
-		case n < 0 || n >= events:
-			return late, fmt.Errorf("got event %d, which was not sent", n)
+		case err != nil || n < 0 || n >= events:
+			return late, fmt.Errorf("got %q, which was not sent", foreignID)
 		case seen[n]:
-			return late, fmt.Errorf("got event %d twice", n)
+			return late, fmt.Errorf("got %q twice", foreignID)
 		case n < newest:
 			late++
 		}
-		seen[n] = true
-		newest = max(newest, n)
+		seen[n], newest = true, max(newest, n)
 		if err := ack(); err != nil {
-			return late, fmt.Errorf("ack of event %d: %w", n, err)
+			return late, fmt.Errorf("ack of %q: %w", foreignID, err)
 		}
 	}
 	return late, nil
-}
-
-// number is the n that Outbox made foreignID of.
-func number(foreignID string) (int, error) {
-	digits, ok := strings.CutPrefix(foreignID, "order-")
-	n, err := strconv.Atoi(digits)
-	if !ok || err != nil {
-		return 0, fmt.Errorf("%q is no foreign ID of an outbox", foreignID)
-	}
-	return n - firstOrder, nil
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/memstreamer/memstreamer"
-	"github.com/memstreamer/memstreamer/internal/baseline"
 )
 
 // Memstreamer keeps everything.
@@ -18,9 +17,6 @@ func Retaining(period time.Duration) Open {
 		return Streamer{memstreamer.New(memstreamer.WithRetention(period))}, nil
 	}
 }
-
-// Polling spins.
-func Polling() (Broker, error) { return Streamer{baseline.NewPolling()}, nil }
 
 // Streamer is an EventStreamer with a Close, as a Broker.
 type Streamer struct{ memstreamer.EventStreamer }

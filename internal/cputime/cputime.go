@@ -1,13 +1,11 @@
-// Package cputime tells how much processor time this process has used, on Unix
-// and on Windows. An idle process is told from a spinning one by the difference
-// between two of its readings. It imports nothing; benchmarks and examples import it.
+// Package cputime reads the processor time of this process, on Unix and on Windows. It
+// imports nothing; benchmarks and examples import it.
 package cputime
 
 import "time"
 
-// Process returns the processor time, user and system together and over all
-// threads, that the process has used since it started. It panics in the case,
-// unknown in practice, that the operating system refuses to tell.
+// Process returns the processor time that the process has used since it started, user
+// and system, over all threads. It panics if the operating system does not tell.
 func Process() time.Duration {
 	d, err := process()
 	if err != nil {

@@ -8,56 +8,45 @@ import (
 	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
-func eachPeerBench(b *testing.B, job func(Peer) bench.Job) { benchPeers(b, Peers, job) }
-
-// all are the peers and those on a disk.
-var all = slices.Concat(Peers, Durables)
-
-func benchPeers(b *testing.B, peers []Peer, job func(Peer) bench.Job) {
-	for _, peer := range peers {
-		b.Run("peer="+peer.Name, func(b *testing.B) { job(peer)(b, peer.Open) })
+func run(b *testing.B, job bench.Job, peers ...[]Peer) {
+	for _, peer := range slices.Concat(peers...) {
+		b.Run("peer="+peer.Name, func(b *testing.B) { job(b, peer.Open) })
 	}
 }
 
-// benchSome does a job with memstreamer, with the adapter that its targets are set
-// by, and with others.
-func benchSome(b *testing.B, job bench.Job, others ...Peer) {
-	benchPeers(b, slices.Concat(Peers[:2], others), func(Peer) bench.Job { return job })
-}
+// Memstreamer and the adapter that its goals are set by, with a retention.
+var (
+	dropping = append(Peers[:2:2], Dropping)
+	keeping  = append(Peers[:2:2], Keeping)
+)
 
-func BenchmarkSend(b *testing.B) { benchSome(b, bench.Send, Durables...) }
-
-func BenchmarkSendAtOnce(b *testing.B) { benchSome(b, bench.SendAtOnce, Durables...) }
-
-func BenchmarkRecv(b *testing.B) { benchSome(b, bench.Recv, Durables...) }
-
-func BenchmarkCollection(b *testing.B) { benchSome(b, bench.Collection) }
-
-func BenchmarkHandoff(b *testing.B) {
-	benchPeers(b, all, func(Peer) bench.Job { return bench.Handoff })
-}
+func BenchmarkSend(b *testing.B)       { run(b, bench.Send, dropping, Durables) }
+func BenchmarkSendAtOnce(b *testing.B) { run(b, bench.SendAtOnce, Peers[:2], Durables) }
+func BenchmarkRecv(b *testing.B)       { run(b, bench.Recv, keeping, Durables) }
+func BenchmarkCollection(b *testing.B) { run(b, bench.Collection, keeping) }
+func BenchmarkHandoff(b *testing.B)    { run(b, bench.Handoff, Peers, []Peer{Dropping}, Durables) }
 
 func BenchmarkHandoffBesideBusy(b *testing.B) {
-	eachPeerBench(b, func(Peer) bench.Job { return bench.HandoffBesideBusy })
+	run(b, bench.HandoffBesideBusy, Peers, []Peer{Dropping})
+}
+
+func BenchmarkRetained(b *testing.B) {
+	forgets := func(p Peer) bool { return p.Forgets }
+	run(b, bench.Retained, slices.DeleteFunc(slices.Clone(Peers), forgets), []Peer{Keeping})
 }
 
 func BenchmarkPass(b *testing.B) {
-	for _, receivers := range []int{1, 8} {
-		b.Run(fmt.Sprintf("receivers=%d", receivers), func(b *testing.B) {
-			eachPeerBench(b, func(peer Peer) bench.Job { return bench.Pass(receivers, !peer.Unordered) })
-		})
+	for _, n := range []int{1, 8} {
+		b.Run(fmt.Sprintf("receivers=%d", n), func(b *testing.B) { run(b, bench.Pass(n), Peers, []Peer{Dropping}) })
 	}
 }
 
 func BenchmarkIdle(b *testing.B) {
-	benchPeers(b, all, func(Peer) bench.Job { return bench.Idle(64) })
-}
-
-func BenchmarkRetained(b *testing.B) {
-	eachPeerBench(b, func(peer Peer) bench.Job {
-		if peer.Forgets {
-			return func(b *testing.B, _ bench.Open) { b.Skip("keeps nothing") }
-		}
-		return bench.Retained
-	})
+	for n, peers := range map[int][]Peer{
+		1: Peers[:3], 2: Peers[:3], 8: Peers[:3], 100: Peers[:3],
+		64:     append(Peers[:len(Peers):len(Peers)], Durables[0]),
+		10_000: {Peers[0], Dropping},
+	} {
+		b.Run(fmt.Sprintf("receivers=%d", n), func(b *testing.B) { run(b, bench.Idle(n), peers) })
+	}
 }

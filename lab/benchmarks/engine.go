@@ -14,18 +14,17 @@ import (
 // Arrangement is what workflows of luno/workflow run on in memory: a streamer, and
 // records whose outbox is polled, by the engine's default each 250 ms, or parked.
 type Arrangement struct {
-	Name  string // in the names of benchmarks
-	Title string
-	Ours  bool // the streamer
-	Park  bool // the outbox
+	Peer      // it has no Open
+	Ours bool // the streamer
+	Park bool // the outbox
 }
 
 // Arrangements are all four. The second pair is the first with the outbox parked.
 var Arrangements = []Arrangement{
-	{Name: "adapter", Title: "the engine's adapter"},
-	{Name: "memstreamer", Title: "memstreamer", Ours: true},
-	{Name: "adapter+parked", Title: "the engine's adapter, outbox parked", Park: true},
-	{Name: "memstreamer+parked", Title: "memstreamer, outbox parked", Ours: true, Park: true},
+	{Peer: Peer{Name: "adapter", Title: "the engine's adapter"}},
+	{Peer: Peer{Name: "memstreamer", Title: "memstreamer"}, Ours: true},
+	{Peer: Peer{Name: "adapter+parked", Title: "the engine's adapter, outbox parked"}, Park: true},
+	{Peer: Peer{Name: "memstreamer+parked", Title: "memstreamer, outbox parked"}, Ours: true, Park: true},
 }
 
 // records returns a new record store.

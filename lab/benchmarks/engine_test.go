@@ -3,19 +3,18 @@ package benchmarks
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aclements/go-moremath/stats"
 	"github.com/luno/workflow"
 	"github.com/luno/workflow/adapters/memrolescheduler"
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer/internal/bench"
-	"github.com/memstreamer/memstreamer/internal/cputime"
 )
 
 // A workflow has steps from each status to the next.
@@ -37,7 +36,7 @@ type engine struct {
 
 	running sync.WaitGroup // has each run that was triggered until its end
 	mu      sync.Mutex
-	took    []time.Duration // by run that has ended
+	took    []float64 // nanoseconds, by run that has ended
 }
 
 // startEngine starts so many workflows, whose steps call step, until stop is called.
@@ -55,7 +54,7 @@ func startEngine(b *testing.B, a Arrangement, workflows int, step func()) (e *en
 		builder.OnComplete(func(_ context.Context, r *workflow.TypedRecord[object, status]) error {
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			e.took = append(e.took, time.Since(r.CreatedAt))
+			e.took = append(e.took, float64(time.Since(r.CreatedAt)))
 			e.running.Done()
 			return nil
 		})
@@ -89,9 +88,9 @@ func (e *engine) trigger(n int) (w *workflow.Workflow[object, status], foreignID
 	return w, foreignID, runID
 }
 
-func eachArrangement(b *testing.B, name string, arrangements []Arrangement, job func(*testing.B, Arrangement)) {
+func eachArrangement(b *testing.B, arrangements []Arrangement, job func(*testing.B, Arrangement)) {
 	for _, a := range arrangements {
-		b.Run(name+"on="+a.Name, func(b *testing.B) { job(b, a) })
+		b.Run("peer="+a.Name, func(b *testing.B) { job(b, a) })
 	}
 }
 
@@ -99,30 +98,23 @@ func eachArrangement(b *testing.B, name string, arrangements []Arrangement, job 
 // rate, or at once. An operation is a run. mean-ns and p99-ns are the time from
 // Trigger to the hook for its end.
 func BenchmarkEngine(b *testing.B) {
-	for _, load := range []struct {
-		name string
-		rate int // a second
-	}{{"20", 20}, {"200", 200}, {"at-once", 0}} {
-		eachArrangement(b, "load="+load.name+"/", Arrangements, func(b *testing.B, a Arrangement) {
-			e, stop := startEngine(b, a, 8, nothing)
-			defer stop()
-			m := bench.NewMeter(b)
-			start, n := time.Now(), 0
-			for ; b.Loop(); n++ {
-				if load.rate > 0 {
-					time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / time.Duration(load.rate))))
+	for load, interval := range map[string]time.Duration{"20": time.Second / 20, "200": time.Second / 200, "at-once": 0} {
+		b.Run("load="+load, func(b *testing.B) {
+			eachArrangement(b, Arrangements, func(b *testing.B, a Arrangement) {
+				e, stop := startEngine(b, a, 8, nothing)
+				defer stop()
+				report := bench.MeasureCPU(b)
+				start := time.Now()
+				for n := range b.N {
+					time.Sleep(time.Until(start.Add(time.Duration(n) * interval)))
+					e.trigger(n)
 				}
-				e.trigger(n)
-			}
-			e.running.Wait()
-			m.Report()
-			var sum time.Duration
-			for _, d := range e.took {
-				sum += d
-			}
-			slices.Sort(e.took)
-			b.ReportMetric(float64(sum)/float64(n), "mean-ns")
-			b.ReportMetric(float64(e.took[(99*n+99)/100-1]), "p99-ns")
+				e.running.Wait()
+				report()
+				took := stats.Sample{Xs: e.took}
+				b.ReportMetric(took.Mean(), "mean-ns")
+				b.ReportMetric(took.Quantile(0.99), "p99-ns")
+			})
 		})
 	}
 }
@@ -130,119 +122,69 @@ func BenchmarkEngine(b *testing.B) {
 // BenchmarkEngineIdle has the same workflows do nothing. An operation is half a second
 // of that. The figure to read is cores.
 func BenchmarkEngineIdle(b *testing.B) {
-	eachArrangement(b, "", Arrangements, func(b *testing.B, a Arrangement) {
+	eachArrangement(b, Arrangements, func(b *testing.B, a Arrangement) {
 		_, stop := startEngine(b, a, 8, nothing)
 		defer stop()
-		start, used := time.Now(), cputime.Process()
+		report := bench.MeasureCPU(b)
 		for b.Loop() {
 			time.Sleep(time.Second / 2)
 		}
-		b.ReportMetric(float64(cputime.Process()-used)/float64(time.Since(start)), "cores")
+		report()
 	})
 }
 
-// BenchmarkEngineAwait counts the calls of Await that return: late are those that are
-// made 500 ms after the end of their run, and pairs are runs for which two wait at
-// once, and both return. An operation is one of each.
+// BenchmarkEngineAwait counts calls of Await. An operation is a run. pairs are runs for
+// which two calls wait at once, and both return. late are runs for which one returns
+// that is made 500 ms after the end. names are those that the streamer keeps a position
+// for afterwards: eight are those of the five steps and of the engine's own consumers.
 func BenchmarkEngineAwait(b *testing.B) {
-	eachArrangement(b, "", Arrangements[2:], func(b *testing.B, a Arrangement) {
-		var gate atomic.Pointer[chan struct{}]
-		open := make(chan struct{})
-		close(open)
-		gate.Store(&open)
-		e, stop := startEngine(b, a, 1, func() { <-*gate.Load() })
+	eachArrangement(b, Arrangements[2:], func(b *testing.B, a Arrangement) {
+		gate := make(chan struct{})
+		e, stop := startEngine(b, a, 1, func() { <-gate })
 		defer stop()
 		var awaits []func(context.Context) bool
-		n := 0
-		for ; b.Loop(); n++ {
-			awaits = append(awaits, e.await(n))
-		}
-		e.running.Wait()
-		time.Sleep(time.Second / 2)
-		late := count(awaits)
-
-		closed := make(chan struct{})
-		gate.Store(&closed)
-		awaits = nil
-		for i := range n {
-			awaits = append(awaits, e.await(n+i))
-		}
-		var pairs atomic.Int64
-		var waiting sync.WaitGroup
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		for _, await := range awaits {
-			waiting.Go(func() {
-				var other sync.WaitGroup
-				var found bool
-				other.Go(func() { found = await(ctx) })
-				mine := await(ctx)
-				other.Wait()
-				if mine && found {
-					pairs.Add(1)
-				}
+		for n := range b.N {
+			w, foreignID, runID := e.trigger(n)
+			awaits = append(awaits, func(ctx context.Context) bool {
+				run, err := w.Await(ctx, foreignID, runID, last)
+				return err == nil && run.Status == last
 			})
 		}
-		time.Sleep(200 * time.Millisecond) // by then all of them wait
-		close(closed)
-		waiting.Wait()
+		// An Await that misses its run waits for as long as it may.
+		ctx, cancel := context.WithTimeout(b.Context(), 2*time.Second)
+		defer cancel()
+		time.AfterFunc(time.Second/5, func() { close(gate) }) // by then all of them wait
+		pairs := count(awaits, func(await func(context.Context) bool) bool {
+			var other sync.WaitGroup
+			var found bool
+			other.Go(func() { found = await(ctx) })
+			mine := await(ctx)
+			other.Wait()
+			return mine && found
+		})
+		e.running.Wait()
+		time.Sleep(time.Second / 2)
+		ctx, cancel = context.WithTimeout(b.Context(), 2*time.Second)
+		defer cancel()
+		late := count(awaits, func(await func(context.Context) bool) bool { return await(ctx) })
+		stop() // so that nothing uses names meanwhile
+		b.ReportMetric(float64(pairs), "pairs")
 		b.ReportMetric(float64(late), "late")
-		b.ReportMetric(float64(pairs.Load()), "pairs")
+		b.ReportMetric(float64(e.names()), "names")
 	})
 }
 
-// await triggers the nth run, and returns what awaits its end, and reports whether
-// that came about.
-func (e *engine) await(n int) func(context.Context) bool {
-	w, foreignID, runID := e.trigger(n)
-	return func(ctx context.Context) bool {
-		run, err := w.Await(ctx, foreignID, runID, last)
-		return err == nil && run.Status == last
-	}
-}
-
-// count calls all awaits at once, and returns how many return within two seconds.
-func count(awaits []func(context.Context) bool) (found int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
+// count returns for how many of all, which it is asked of at once, f returns true.
+func count[T any](all []T, f func(T) bool) int64 {
 	var n atomic.Int64
-	var waiting sync.WaitGroup
-	for _, await := range awaits {
-		waiting.Go(func() {
-			if await(ctx) {
+	var asking sync.WaitGroup
+	for _, each := range all {
+		asking.Go(func() {
+			if f(each) {
 				n.Add(1)
 			}
 		})
 	}
-	waiting.Wait()
+	asking.Wait()
 	return n.Load()
-}
-
-// BenchmarkEngineNames awaits the runs of one workflow, a hundred at a time. An
-// operation is an Await. names are those that the streamer keeps a position for
-// afterwards: eight are those of the five steps and of the engine's own consumers.
-func BenchmarkEngineNames(b *testing.B) {
-	eachArrangement(b, "", Arrangements[2:], func(b *testing.B, a Arrangement) {
-		e, stop := startEngine(b, a, 1, nothing)
-		defer stop()
-		var waiting sync.WaitGroup
-		ctx, leave := context.WithCancel(context.Background())
-		batch := func() {
-			e.running.Wait()
-			time.AfterFunc(100*time.Millisecond, leave) // the engine's adapter misses some
-			waiting.Wait()
-			ctx, leave = context.WithCancel(context.Background())
-		}
-		for n := 0; b.Loop(); n++ {
-			await, ctx := e.await(n), ctx
-			waiting.Go(func() { await(ctx) })
-			if n%100 == 99 {
-				batch()
-			}
-		}
-		batch()
-		leave()
-		stop() // so that nothing uses them meanwhile
-		b.ReportMetric(float64(e.names()), "names")
-	})
 }

@@ -3,9 +3,14 @@
 // import it, and write its figures into RESULTS.md and the READMEs.
 package benchmarks
 
-import "github.com/memstreamer/memstreamer/internal/bench"
+import (
+	"time"
 
-// Peer is one way to pass events from a sender to receivers.
+	"github.com/memstreamer/memstreamer/internal/bench"
+)
+
+// Peer is one way to pass events from a sender to receivers, or whatever else
+// benchmarks are run with.
 type Peer struct {
 	Name  string // in the names of benchmarks
 	Title string
@@ -91,3 +96,10 @@ var Peers = []Peer{
 		Open:    newJetStream,
 	},
 }
+
+// Dropping is memstreamer with a retention so short that events are dropped while the
+// benchmark runs, and Keeping with one so long that none are.
+var (
+	Dropping = Peer{Name: "memstreamer+retention", Title: "with retention", Open: bench.Retaining(10 * time.Millisecond)}
+	Keeping  = Peer{Name: "memstreamer+retention", Title: "with retention", Open: bench.Retaining(time.Hour)}
+)

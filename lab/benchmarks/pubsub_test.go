@@ -11,35 +11,15 @@ import (
 	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
-// The benchmarks of the Pub/Subs. An operation is a message.
-func eachPubSub(b *testing.B, job bench.Job) {
-	for _, p := range PubSubs {
-		b.Run("pubsub="+p.Name, func(b *testing.B) { job(b, p.Open) })
-	}
-}
-
-func BenchmarkPubSubHandoff(b *testing.B) { eachPubSub(b, bench.Handoff) }
-
-// BenchmarkPubSubPass passes messages from a publisher to a subscriber. late/op is
-// the share that came after a later one.
-func BenchmarkPubSubPass(b *testing.B) {
-	eachPubSub(b, func(b *testing.B, open bench.Open) {
-		s := bench.Start(b, open)
-		sender, receiver := s.Sender(bench.Topic), s.Receiver(bench.Topic, "n")
-		m := bench.NewMeter(b)
-		late, err := bench.PassEvents(s.Ctx, sender, []bench.Receiver{receiver}, b.N)
-		require.NoError(b, err)
-		m.Report()
-		b.ReportMetric(float64(late)/float64(b.N), "late/op")
-	})
-}
+func BenchmarkPubSubHandoff(b *testing.B) { run(b, bench.Handoff, PubSubs) }
+func BenchmarkPubSubPass(b *testing.B)    { run(b, bench.Pass(1), PubSubs) }
 
 // BenchmarkPubSubStuck publishes to a subscriber that takes one message and never
 // acks it, until the publisher has waited for a second. The figures to read are
 // how many messages were published, the goroutines that came with the subscriber,
 // and the memory that each message takes.
 func BenchmarkPubSubStuck(b *testing.B) {
-	eachPubSub(b, func(b *testing.B, open bench.Open) {
+	run(b, func(b *testing.B, open bench.Open) {
 		s := bench.Start(b, open)
 		bench.Settle()
 		goroutines, bytes := runtime.NumGoroutine(), memory()
@@ -59,7 +39,7 @@ func BenchmarkPubSubStuck(b *testing.B) {
 				sent <- struct{}{}
 			}
 		})
-		_, _, err := receiver.Recv(s.Ctx)
+		_, _, err := receiver(s.Ctx)
 		require.NoError(b, err)
 		published := 0
 		for waits := false; published < b.N && !waits; {
@@ -73,7 +53,7 @@ func BenchmarkPubSubStuck(b *testing.B) {
 		b.ReportMetric(float64(published), "published")
 		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
 		b.ReportMetric(float64(memory()-bytes)/float64(max(published, 1)), "B/event")
-	})
+	}, PubSubs)
 }
 
 // memory returns the bytes of the heap and of stacks that are in use.

@@ -21,22 +21,15 @@ func newWatermillPersistent() (bench.Broker, error) {
 	return goChannel(gochannel.Config{Persistent: true}, outboxMessage), nil
 }
 
-// PubSub is a Watermill Pub/Sub: memstreamer's, or one of Watermill's own. The
-// events of its benchmarks are messages as a service might send them.
-type PubSub struct {
-	Name  string // in the names of benchmarks
-	Title string
-	Open  bench.Open
-}
-
-// PubSubs are all of them, ours first, to which the others are compared.
-var PubSubs = []PubSub{
-	{"memstreamer", "memstreamer", ours(memwatermill.Config{})},
-	{"group", "memstreamer, a group", ours(memwatermill.Config{ConsumerGroup: "group"})},
-	{"lanes", "memstreamer, a group with 16 lanes", ours(memwatermill.Config{ConsumerGroup: "group", Lanes: 16})},
-	{"gochannel", "GoChannel", theirs(gochannel.Config{})},
-	{"gochannel-persistent", "GoChannel, Persistent", theirs(gochannel.Config{Persistent: true})},
-	{"gochannel-block", "GoChannel, Block", theirs(gochannel.Config{BlockPublishUntilSubscriberAck: true})},
+// PubSubs are Watermill Pub/Subs, memstreamer's first. The events of their benchmarks
+// are messages as a service might send them.
+var PubSubs = []Peer{
+	{Name: "memstreamer", Title: "memstreamer", Open: ours(memwatermill.Config{})},
+	{Name: "group", Title: "memstreamer, a group", Open: ours(memwatermill.Config{ConsumerGroup: "group"})},
+	{Name: "lanes", Title: "memstreamer, a group with 16 lanes", Open: ours(memwatermill.Config{ConsumerGroup: "group", Lanes: 16})},
+	{Name: "gochannel", Title: "GoChannel", Open: theirs(gochannel.Config{})},
+	{Name: "gochannel-persistent", Title: "GoChannel, Persistent", Open: theirs(gochannel.Config{Persistent: true})},
+	{Name: "gochannel-block", Title: "GoChannel, Block", Open: theirs(gochannel.Config{BlockPublishUntilSubscriberAck: true})},
 }
 
 func ours(config memwatermill.Config) bench.Open {

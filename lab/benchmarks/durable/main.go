@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,91 +23,65 @@ var command = rounds.Command{
 	About:  "Durable measures the contract on SQLite and on JetStream, beside memstreamer in memory.",
 	Rounds: 5,
 	Round:  2 * time.Minute,
-	Plan:   plan,
+	Plan: slices.Concat(
+		rounds.Plan(rounds.Peers, jobs, append([]benchmarks.Peer{memory}, benchmarks.Durables...)...),
+		rounds.Plan(rounds.Chaos, jobs, cluster),
+		rounds.Plan(rounds.Peers, []rounds.Figure{idle}, onDisk),
+		rounds.Plan(rounds.Peers, opened, kept...),
+		rounds.Plan(rounds.Peers, []rounds.Figure{stop}, benchmarks.Peer{}),
+	),
 	Outputs: []rounds.Output{
 		{File: "sqlite/README.md", Section: "results", Text: onSQLite},
 		{File: "jetstream/README.md", Section: "results", Text: onJetStream},
 	},
 }
 
-const (
-	lab  = "github.com/memstreamer/memstreamer/lab"
-	stop = "Stop"
-	recv = "recv-sec/op"
+var (
+	memory = benchmarks.Peer{Name: "memstreamer", Title: "in memory"}
+	onDisk = benchmarks.Durables[0]
+	// cluster is measured where its servers are.
+	cluster = benchmarks.Peer{Name: "cluster", Title: "JetStream, 3 replicas"}
+	kept    = keeping(1000, 10_000, 100_000, 1_000_000)
 )
 
-// cluster is measured where its servers are.
-var cluster = benchmarks.Peer{Name: "cluster", Title: "JetStream, 3 replicas"}
-
-// jobs are the rows, by benchmark.
-var jobs = []struct{ name, title string }{
-	{"Send", "Send"},
-	{"SendAtOnce", "Send, an event of eight senders"},
-	{"Recv", "Recv and Ack, of events that wait"},
-	{"Handoff", "there and back, each to a Recv that waits"},
-}
-
-var kept = []int{1000, 10_000, 100_000, 1_000_000}
-
-func of(job string, p benchmarks.Peer) string { return job + "/peer=" + p.Name }
-
-func opened(kept int) string { return "Open/kept=" + strconv.Itoa(kept) }
-
-var idle = of("Idle", benchmarks.Durables[0])
-
-func plan(quick bool) (all []rounds.Benchmark) {
-	add := func(pkg, name, time string, short bool) {
-		if quick {
-			time, short = "1x", true
-		}
-		all = append(all, rounds.Benchmark{Package: lab + pkg, Name: name, Time: time, Short: short})
+func keeping(events ...int64) (all []benchmarks.Peer) {
+	for _, n := range events {
+		all = append(all, benchmarks.Peer{Name: strconv.FormatInt(n, 10), Title: humanize.Comma(n)})
 	}
-	for _, job := range jobs {
-		// In short, so that Recv has a backlog of a thousand events.
-		add("/benchmarks", of(job.name, benchmarks.Peers[0]), "1s", true)
-		for _, p := range benchmarks.Durables {
-			add("/benchmarks", of(job.name, p), "1s", true)
-		}
-		add("/chaos", of(job.name, cluster), "1s", true)
-	}
-	add("/benchmarks", idle, "10x", false)
-	for _, n := range kept {
-		add("/benchmarks", opened(n), "3x", false)
-	}
-	add("/benchmarks", stop, "1x", false)
 	return all
 }
 
+// jobs run in short, so that Recv has a backlog of a thousand events.
+var jobs = []rounds.Figure{
+	{Head: "Send", Job: "Send/peer=", Unit: rounds.Seconds, Time: "1s", Short: true},
+	{Head: "Send, an event of eight senders", Job: "SendAtOnce/peer=", Unit: rounds.Seconds, Time: "1s", Short: true},
+	{Head: "Recv and Ack, of events that wait", Job: "Recv/peer=", Unit: rounds.Seconds, Time: "1s", Short: true},
+	{Head: "there and back, each to a Recv that waits", Job: "Handoff/peer=", Unit: rounds.Seconds, Time: "1s", Short: true},
+}
+
+var opened = []rounds.Figure{
+	{Head: "New", Job: "Open/kept=", Unit: rounds.Seconds, Time: "3x"},
+	{Head: "New, an event", Job: "Open/kept=", Unit: "open-sec/event", Time: "3x"},
+	{Head: "Recv and Ack", Job: "Open/kept=", Unit: "recv-sec/op", Time: "3x"},
+}
+
+var (
+	idle = rounds.Figure{Job: "Idle/receivers=64/peer=", Unit: rounds.Cores, Time: "10x"}
+	stop = rounds.Figure{Job: "Stop", Unit: rounds.Seconds, Time: "1x"}
+)
+
 func onSQLite(r *rounds.Results) string {
-	rows := [][]string{{" events kept", " New", " New, an event", " Recv and Ack"}}
-	for _, n := range kept {
-		took := r.Of(opened(n), rounds.Seconds).Median()
-		rows = append(rows, []string{
-			humanize.Comma(int64(n)), rounds.Show(rounds.Seconds, took), rounds.Show(rounds.Seconds, took/float64(n)),
-			rounds.Show(rounds.Seconds, r.Of(opened(n), recv).Median()),
-		})
-	}
-	return fmt.Sprintf("With 64 receivers parked: %s cores.\n\n", rounds.Show(rounds.Cores, r.Of(idle, rounds.Cores).Median())) +
-		table(r, benchmarks.Durables[:3]...) + "\n" + rounds.Table(rows)
+	return fmt.Sprintf("With 64 receivers parked: %s cores.\n\n", rounds.Show(rounds.Cores, r.Of(idle, onDisk).Median())) +
+		table(r, benchmarks.Durables[:3]...) + "\n" +
+		rounds.Table{Corner: "events kept", Figures: opened, Peers: kept}.Markdown(r)
 }
 
 func onJetStream(r *rounds.Results) string {
 	return table(r, benchmarks.Durables[2], benchmarks.Durables[3], cluster) +
-		fmt.Sprintf("\n`stop` of an embedded server with 1,000 cursors takes %s.\n", rounds.Show(rounds.Seconds, r.Of(stop, rounds.Seconds).Median()))
+		fmt.Sprintf("\n`stop` of an embedded server with 1,000 cursors takes %s.\n", rounds.Show(rounds.Seconds, r.Of(stop, benchmarks.Peer{}).Median()))
 }
 
-// table has the jobs by row, in memory and on others.
+// table has the jobs, in memory and on others.
 func table(r *rounds.Results, others ...benchmarks.Peer) string {
-	rows := [][]string{{"", " in memory"}}
-	for _, p := range others {
-		rows[0] = append(rows[0], " "+p.Title)
-	}
-	for _, job := range jobs {
-		row := []string{job.title}
-		for _, p := range append([]benchmarks.Peer{benchmarks.Peers[0]}, others...) {
-			row = append(row, rounds.Show(rounds.Seconds, r.Of(of(job.name, p), rounds.Seconds).Median()))
-		}
-		rows = append(rows, row)
-	}
-	return rounds.Table(rows)
+	return rounds.Table{Figures: jobs, Peers: append([]benchmarks.Peer{memory}, others...)}.Markdown(r)
 }

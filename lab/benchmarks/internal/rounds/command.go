@@ -18,18 +18,16 @@ import (
 
 // Command measures a plan, and writes what is to be said of it.
 type Command struct {
-	Name   string
-	About  string        // a sentence
-	Rounds int           // by default
-	Round  time.Duration // what a round takes on an idle machine with two cores
-
-	// Plan returns what a round measures, or a quick one, which only shows that all of
-	// it runs.
-	Plan    func(quick bool) []Benchmark
+	Name    string
+	About   string        // a sentence
+	Rounds  int           // by default
+	Round   time.Duration // what a round takes on an idle machine with two cores
+	Plan    []Benchmark   // those that are there twice run once
 	Outputs []Output
 }
 
-// Output is a section of a file, as [SetSection] writes it.
+// Output is a section of a file: what stands between the line <!-- name --> and
+// <!-- /name -->. Without a name it is a picture, all of the file.
 type Output struct {
 	File    string // from the root of the repository
 	Section string
@@ -61,12 +59,13 @@ func (c Command) Run(ctx context.Context, args []string, root string, stdout, st
 	flags := flag.NewFlagSet(c.Name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	rounds := flags.Int("rounds", c.Rounds, "measure `N` times, and take medians")
+	flags.IntVar(rounds, "reps", c.Rounds, "the same as -rounds")
 	quick := flags.Bool("quick", false, "one short round, to see that all of it runs: the figures mean nothing")
 	var files []string
 	for _, o := range c.Outputs {
 		files = append(files, o.File)
 	}
-	readme := flags.Bool("readme", false, "write into "+strings.Join(files, " and ")+", and not to standard output")
+	readme := flags.Bool("readme", false, "write into "+strings.Join(files, ", ")+", and not to standard output")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -82,44 +81,77 @@ func (c Command) Run(ctx context.Context, args []string, root string, stdout, st
 		return fmt.Errorf("-rounds is %d: it must be positive", *rounds)
 	case *quick && *readme:
 		return errors.New("-readme does not publish a -quick run, whose figures mean nothing")
-	case *quick:
-		*rounds = 1
 	case *readme: // finds out now, and not after the measurement
 		if err := c.Check(root); err != nil {
 			return err
 		}
 	}
-	found, err := Run(ctx, c.Plan(*quick), *rounds)
+	plan := c.Plan
+	if *quick {
+		*rounds, plan = 1, nil
+		for _, b := range c.Plan {
+			plan = append(plan, Benchmark{b.Package, b.Name, "1x", true})
+		}
+		fmt.Fprint(stdout, "A quick run: its figures mean nothing.\n\n")
+	}
+	found, err := Run(ctx, plan, *rounds, stderr)
 	if err != nil {
 		return err
 	}
-	if found.Quick = *quick; *quick {
-		fmt.Fprint(stdout, "A quick run: its figures mean nothing.\n\n")
-	}
 	for _, o := range c.Outputs {
-		text := o.Text(found) + "\n" + found.note() + "\n"
-		if *readme {
-			err = errors.Join(err, SetSection(filepath.Join(root, o.File), o.Section, text))
-		} else {
+		text := o.Text(found)
+		if o.Section != "" {
+			text += "\n" + found.note() + "\n"
+		}
+		switch {
+		case *readme:
+			err = errors.Join(err, o.write(root, text))
+		case o.Section != "":
 			fmt.Fprintf(stdout, "%s:\n\n%s\n", o.File, text)
 		}
 	}
 	return err
 }
 
+// note says how the results came about.
+func (r *Results) note() string {
+	return fmt.Sprintf("Medians of %s, in turns, each benchmark in a process of its own, on %s,\n%s, %s/%s, %s.",
+		english.Plural(r.Rounds, "round", ""), r.CPU, english.Plural(runtime.GOMAXPROCS(0), "core", ""),
+		runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
+
 // Check returns an error if a file has no place for its output.
 func (c Command) Check(root string) error {
 	for _, o := range c.Outputs {
-		if _, err := Section(filepath.Join(root, o.File), o.Section); err != nil {
+		if _, _, err := o.around(root); err != nil {
 			return fmt.Errorf("-readme has to run in lab/benchmarks: %w", err)
 		}
 	}
 	return nil
 }
 
-// note says how the results came about.
-func (r *Results) note() string {
-	return fmt.Sprintf("Medians of %s, in turns, each benchmark in a process of its own, on %s,\n%s, %s/%s, %s.",
-		english.Plural(r.Rounds, "round", ""), strings.TrimSpace(r.CPU), english.Plural(runtime.GOMAXPROCS(0), "core", ""),
-		runtime.GOOS, runtime.GOARCH, runtime.Version())
+// around returns what stands before and after the section.
+func (o Output) around(root string) (before, after string, err error) {
+	if o.Section == "" {
+		return "", "", nil
+	}
+	text, err := os.ReadFile(filepath.Join(root, o.File))
+	if err != nil {
+		return "", "", err
+	}
+	start, end := "<!-- "+o.Section+" -->\n", "<!-- /"+o.Section+" -->"
+	before, rest, started := strings.Cut(string(text), start)
+	_, after, ended := strings.Cut(rest, end)
+	if !started || !ended {
+		return "", "", fmt.Errorf("%s has no line %s with a %s after it, for the table to be between", o.File, strings.TrimSpace(start), end)
+	}
+	return before + start, end + after, nil
+}
+
+func (o Output) write(root, text string) error {
+	before, after, err := o.around(root)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, o.File), []byte(before+text+after), 0o644)
 }

@@ -3,9 +3,10 @@ package rounds
 import (
 	"fmt"
 	"math"
+	"slices"
 
-	"github.com/aclements/go-moremath/stats"
 	"github.com/dustin/go-humanize"
+	"golang.org/x/perf/benchmath"
 	"golang.org/x/perf/benchunit"
 )
 
@@ -17,25 +18,21 @@ const (
 	Cores     = "cores"
 	BytesEach = "B/event"
 	EventRate = "events/s"
+	Late      = "late/op"
 )
 
 // Sample is a figure by rounds.
 type Sample []float64
 
-// Median is of all rounds.
-func (s Sample) Median() float64 { return stats.Sample{Xs: s}.Quantile(0.5) }
-
-// Bounds are the least and the largest.
-func (s Sample) Bounds() (least, largest float64) { return stats.Bounds(s) }
-
-// Spread is half the range, as a part of the median.
-func (s Sample) Spread() float64 {
-	least, largest := s.Bounds()
-	if least == largest {
-		return 0
-	}
-	return (largest - least) / 2 / s.Median()
+// summary has the median, with an interval of 95% confidence. Fewer than six rounds
+// cannot give that: then the interval is their range.
+func (s Sample) summary() benchmath.Summary {
+	attained := 1 - math.Pow(2, float64(1-len(s)))
+	return benchmath.AssumeNothing.Summary(benchmath.NewSample(slices.Clone(s), &benchmath.DefaultThresholds), min(0.95, attained))
 }
+
+// Median is of all rounds.
+func (s Sample) Median() float64 { return s.summary().Center }
 
 // Over divides round by round: a machine that is slow for a while is slow for
 // both.
@@ -51,26 +48,23 @@ func (s Sample) Over(t Sample) Sample {
 func Show(unit string, v float64) string {
 	switch unit {
 	case Cores:
-		if v < 0.1 {
-			return fmt.Sprintf("%.4f", v)
-		}
-		return fmt.Sprintf("%.2f", v)
+		return fmt.Sprintf("%.4f", v)
+	case Late:
+		return fmt.Sprintf("%.0f%%", 100*v)
 	case BytesEach:
-		return scaled(v, 3, " ") + "B"
+		return scaled(v, " ") + "B"
 	case EventRate:
-		return scaled(v, 3, "") + "/s"
+		return scaled(v, "") + "/s"
+	case Seconds, CPU, Worst, "mean-sec", "p99-sec", "recv-sec/op", "open-sec/event":
+		return scaled(v, " ") + "s"
 	}
-	return scaled(v, 3, " ") + "s"
+	return humanize.Comma(int64(math.Round(v)))
 }
 
-// Tick names a power of ten of seconds.
-func Tick(sec float64) string { return scaled(sec, 1, " ") + "s" }
-
-// scaled writes v to so many digits, which space parts from the prefix of its
-// unit.
-func scaled(v float64, digits int, space string) string {
+// scaled writes three digits of v, which space parts from the prefix of its unit.
+func scaled(v float64, space string) string {
 	scale := benchunit.CommonScale([]float64{v}, benchunit.Decimal) // to four digits
-	scale.Prec = max(0, scale.Prec-4+digits)
+	scale.Prec = max(0, scale.Prec-1)
 	scale.Prefix = space + scale.Prefix
 	return scale.Format(v)
 }
@@ -78,6 +72,8 @@ func scaled(v float64, digits int, space string) string {
 // Times writes a ratio.
 func Times(ratio float64) string {
 	switch {
+	case ratio < 0.01:
+		return fmt.Sprintf("%.5f×", ratio)
 	case ratio < 0.1:
 		return fmt.Sprintf("%.3f×", ratio)
 	case ratio < 10:

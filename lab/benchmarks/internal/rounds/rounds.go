@@ -1,12 +1,13 @@
-// Package rounds runs benchmarks round by round, each in a process of its own, so
-// that a machine that drifts is slow for all alike. Its figures are for reports:
-// medians, ratios, tables.
+// Package rounds runs benchmarks round by round, each in a process of its own, so that a
+// machine that drifts is slow for all alike, and writes their figures into the sections
+// of files. It imports lab/benchmarks; the commands beside this folder import it.
 package rounds
 
 import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,15 @@ import (
 	"time"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
+)
+
+// The packages of benchmarks.
+const (
+	Root  = "github.com/memstreamer/memstreamer"
+	Peers = Root + "/lab/benchmarks"
+	Chaos = Root + "/lab/chaos"
 )
 
 // Benchmark is one to run.
@@ -26,44 +36,49 @@ type Benchmark struct {
 	Short   bool   // with -test.short
 }
 
-// Figure is the name of a benchmark, and a unit of what it measures.
-type Figure [2]string
+// Figure is a unit of what the benchmark of a job measures for each peer.
+type Figure struct {
+	Head  string // of its column in a table
+	Job   string // the benchmark's name up to that of a peer
+	Unit  string
+	Time  string // of -test.benchtime: a count where CPU is measured, whose collections depend on it
+	Short bool   // with -test.short
+}
 
-// Results has one value of each figure from each round.
+// Plan returns the benchmarks of figures and peers, the peers of a job one after another.
+func Plan(pkg string, figures []Figure, peers ...benchmarks.Peer) (plan []Benchmark) {
+	for _, f := range figures {
+		for _, p := range peers {
+			plan = append(plan, Benchmark{pkg, f.Job + p.Name, f.Time, f.Short})
+		}
+	}
+	return plan
+}
+
+// Results has one value of each unit of each benchmark from each round.
 type Results struct {
 	Rounds int
-	Quick  bool // the figures mean nothing
-	Took   time.Duration
 	CPU    string // the processor's name
-	Values map[Figure]Sample
+	Values map[[2]string]Sample
 }
 
-// Of returns a figure that the plan has measured.
-func (r *Results) Of(benchmark, unit string) Sample {
-	values := r.Values[Figure{benchmark, unit}]
-	if len(values) != r.Rounds {
-		panic(fmt.Sprintf("rounds: %d values of %s in %s, want %d", len(values), benchmark, unit, r.Rounds))
-	}
-	return values
+// Of returns what f is for p. It is empty if that was not measured.
+func (r *Results) Of(f Figure, p benchmarks.Peer) Sample {
+	return r.Values[[2]string{f.Job + p.Name, f.Unit}]
 }
 
-// Run measures the plan, and tells on standard error how far it is. Flags go to
-// the test binaries, after those that it sets.
-func Run(ctx context.Context, plan []Benchmark, rounds int, flags ...string) (*Results, error) {
+// Run measures the plan, and tells on stderr which round is under way.
+func Run(ctx context.Context, plan []Benchmark, rounds int, stderr io.Writer) (*Results, error) {
 	dir, err := os.MkdirTemp("", "memstreamer-rounds-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	p := newProgress(os.Stderr)
-	defer p.clear()
-
 	binaries := make(map[string]string) // by package
 	for _, b := range plan {
 		if binaries[b.Package] != "" {
 			continue
 		}
-		p.say("building the benchmarks of %s", b.Package)
 		binary := filepath.Join(dir, fmt.Sprintf("%d.test.exe", len(binaries))) // the suffix is for Windows
 		if output, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, b.Package).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building the benchmarks of %s: %w\n%s", b.Package, err, output)
@@ -71,14 +86,20 @@ func Run(ctx context.Context, plan []Benchmark, rounds int, flags ...string) (*R
 		binaries[b.Package] = binary
 	}
 
-	found := &Results{Rounds: rounds, Values: make(map[Figure]Sample)}
+	found := &Results{Rounds: rounds, Values: make(map[[2]string]Sample)}
 	plan = slices.Clone(plan)
 	start := time.Now()
 	for round := range rounds {
-		for i, b := range plan {
-			p.say("round %d of %d%s: %s", round+1, rounds, left(time.Since(start), round*len(plan)+i, rounds*len(plan)), b.Name)
-			args := []string{"-test.run=^$", "-test.bench=" + b.pattern(), "-test.benchtime=" + b.Time, "-test.timeout=5m", fmt.Sprint("-test.short=", b.Short)}
-			cmd := exec.CommandContext(ctx, binaries[b.Package], append(args, flags...)...)
+		fmt.Fprintf(stderr, "round %d of %d, after %v\n", round+1, rounds, time.Since(start).Round(time.Second))
+		ran := make(map[string]bool)
+		for _, b := range plan {
+			if ran[b.Name] {
+				continue
+			}
+			ran[b.Name] = true
+			pattern := "^Benchmark" + strings.ReplaceAll(regexp.QuoteMeta(b.Name), "/", "$/^") + "$"
+			cmd := exec.CommandContext(ctx, binaries[b.Package], "-test.run=^$", "-test.bench="+pattern,
+				"-test.benchtime="+b.Time, "-test.timeout=5m", fmt.Sprint("-test.short=", b.Short))
 			cmd.Dir = dir
 			output, err := cmd.CombinedOutput()
 			if err == nil {
@@ -91,13 +112,7 @@ func Run(ctx context.Context, plan []Benchmark, rounds int, flags ...string) (*R
 		// Back and forth, so that what comes first does so only every other round.
 		slices.Reverse(plan)
 	}
-	found.Took = time.Since(start).Round(time.Second)
 	return found, nil
-}
-
-// pattern matches b alone.
-func (b Benchmark) pattern() string {
-	return "^Benchmark" + strings.ReplaceAll(regexp.QuoteMeta(b.Name), "/", "$/^") + "$"
 }
 
 // add reads what a run of b has printed.
@@ -110,17 +125,14 @@ func (r *Results) add(b Benchmark, output []byte) error {
 			continue
 		}
 		added++
-		r.CPU = result.GetConfig("cpu")
+		r.CPU = strings.TrimSpace(result.GetConfig("cpu"))
 		for _, value := range result.Values {
-			key := Figure{b.Name, value.Unit}
+			key := [2]string{b.Name, value.Unit}
 			r.Values[key] = append(r.Values[key], value.Value)
 		}
-	}
-	if err := reader.Err(); err != nil {
-		return err
 	}
 	if added != 1 {
 		return fmt.Errorf("printed %d results of benchmarks, want 1", added)
 	}
-	return nil
+	return reader.Err()
 }

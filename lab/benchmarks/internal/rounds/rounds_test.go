@@ -1,90 +1,130 @@
 package rounds
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/memstreamer/memstreamer/lab/benchmarks"
 )
 
-func TestRun(t *testing.T) {
-	const library, send = "github.com/memstreamer/memstreamer", "Send/streamer=memstreamer+retention"
-	found, err := Run(t.Context(), []Benchmark{{Package: library, Name: "Outbox", Time: "3x"}, {Package: library, Name: send, Time: "3x"}}, 2)
-	require.NoError(t, err)
-	assert.NotEmpty(t, found.CPU)
-	for _, unit := range []string{Seconds, CPU} {
-		least, _ := found.Of(send, unit).Bounds()
-		assert.Positive(t, least, unit)
-	}
-	assert.Panics(t, func() { found.Of(send, Worst) })
-
-	_, err = Run(t.Context(), []Benchmark{{Package: library, Name: "NoSuch", Time: "1x"}}, 1)
-	require.ErrorContains(t, err, "printed 0 results of benchmarks")
-	_, err = Run(t.Context(), []Benchmark{{Package: library + "/nosuch", Name: "NoSuch", Time: "1x"}}, 1)
-	require.ErrorContains(t, err, "building the benchmarks of "+library+"/nosuch")
+// outbox measures what it costs to make an event, which takes no time.
+var outbox = Command{
+	Name:   "outbox",
+	About:  "Outbox measures.",
+	Rounds: 7,
+	Plan:   []Benchmark{{Package: Root, Name: "Outbox", Time: "3x"}, {Package: Root, Name: "Outbox", Time: "3x"}},
+	Outputs: []Output{{File: "README.md", Section: "x", Text: func(r *Results) string {
+		return fmt.Sprintf("%d of %d\n", len(r.Values[[2]string{"Outbox", Seconds}]), r.Rounds)
+	}}, {File: "x.svg", Text: func(*Results) string { return "a picture" }}},
 }
 
-func TestSample(t *testing.T) {
-	s := Sample{4, 1, 2}
-	assert.Equal(t, 2.0, s.Median())
-	assert.Equal(t, 0.75, s.Spread())
-	assert.Equal(t, 3.0, Sample{4, 2, 1, 9}.Median())
-	assert.Equal(t, Sample{2, 1, 4}, s.Over(Sample{2, 1, 0.5}))
-	assert.Equal(t, Sample{4, 1, 2}, s, "is as it was")
+func run(t *testing.T, root string, args ...string) (out string, err error) {
+	var both strings.Builder
+	err = outbox.Run(t.Context(), args, root, &both, &both)
+	return both.String(), err
 }
 
-func TestFiguresAreForPeople(t *testing.T) {
-	for _, test := range []struct {
-		unit string
-		v    float64
-		want string
-	}{
-		{Seconds, 950e-9, "950 ns"},
-		{Seconds, 1.2e-6, "1.20 µs"},
-		{Seconds, 12.34e-3, "12.3 ms"},
-		{Worst, 2, "2.00 s"},
-		{Cores, 0.00041, "0.0004"},
-		{Cores, 1.968, "1.97"},
-		{BytesEach, 155, "155 B"},
-		{EventRate, 321_472, "321k/s"},
+func TestCommandRefuses(t *testing.T) {
+	for want, args := range map[string][]string{
+		"not defined: -nosuch": {"-nosuch"},
+		`"x" is none`:          {"x"},
+		"-rounds is 0":         {"-rounds", "0"},
+		"does not publish":     {"-quick", "-readme"},
+		"has to run in lab/benchmarks: open nosuch/README.md": {"-readme"},
 	} {
-		assert.Equal(t, test.want, Show(test.unit, test.v))
+		out, err := run(t, "nosuch", args...)
+		require.ErrorContains(t, err, want)
+		require.Empty(t, out)
 	}
-	for ratio, want := range map[float64]string{0.0312: "0.031×", 0.331: "0.33×", 1.05: "1.05×", 12.4: "12×", 1234.4: "1,234×"} {
-		assert.Equal(t, want, Times(ratio))
-	}
+	out, err := run(t, "", "-h")
+	require.ErrorIs(t, err, flag.ErrHelp)
+	require.Contains(t, out, "Usage: go run -C lab/benchmarks ./outbox [flags]\n")
+	require.Contains(t, out, "write into README.md, x.svg, and")
 }
 
-func TestLeft(t *testing.T) {
-	assert.Empty(t, left(0, 0, 7))
-	assert.Equal(t, ", about 5m30s left", left(90*time.Second, 3, 14))
-}
-
-func TestTable(t *testing.T) {
-	assert.Equal(t, strings.Join([]string{
-		"| what | µ       |",
-		"|---   |---:     |",
-		"| x    | 1.00 µs |",
-		"",
-	}, "\n"), Table([][]string{{"what", " µ"}, {"x", "1.00 µs"}}))
-}
-
-func TestSection(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "README.md")
-	require.NoError(t, os.WriteFile(file, []byte("a\n"+Mark("x", "old\n")+"\nb\n"), 0o644))
-	section, err := Section(file, "x")
+func TestCommandWrites(t *testing.T) {
+	out, err := run(t, "", "-quick")
 	require.NoError(t, err)
-	assert.Equal(t, "old\n", section)
-	require.NoError(t, SetSection(file, "x", "new\n"))
+	require.Regexp(t, `^A quick run: .*\n\nround 1 of 1, after 0s\nREADME.md:\n\n1 of 1\n\nMedians of 1 round, [^<]*$`, out)
+
+	root := t.TempDir()
+	file := filepath.Join(root, "README.md")
+	require.NoError(t, os.WriteFile(file, []byte("a\n<!-- x -->\nold\n<!-- /x -->\nb\n"), 0o600))
+	_, err = run(t, root, "-readme", "-reps", "2")
+	require.NoError(t, err)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Equal(t, "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n", string(text))
+	require.Regexp(t, `^a\n<!-- x -->\n2 of 2\n\nMedians of 2 rounds, .*\n.*\n<!-- /x -->\nb\n$`, string(text))
+	picture, err := os.ReadFile(filepath.Join(root, "x.svg"))
+	require.NoError(t, err)
+	require.Equal(t, "a picture", string(picture))
 
-	require.ErrorContains(t, SetSection(file, "y", ""), "README.md has no line <!-- y --> with a <!-- /y --> after it")
-	_, err = Section(file+"x", "x")
-	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, os.WriteFile(file, []byte("no marks"), 0o600))
+	_, err = run(t, root, "-readme")
+	require.ErrorContains(t, err, "README.md has no line <!-- x --> with a <!-- /x --> after it")
+}
+
+func TestRunFails(t *testing.T) {
+	_, err := Run(t.Context(), []Benchmark{{Package: Root, Name: "NoSuch", Time: "1x"}}, 1, os.Stderr)
+	require.ErrorContains(t, err, "printed 0 results of benchmarks")
+	_, err = Run(t.Context(), []Benchmark{{Package: Root + "/nosuch", Name: "NoSuch", Time: "1x"}}, 1, os.Stderr)
+	require.ErrorContains(t, err, "building the benchmarks of "+Root+"/nosuch")
+}
+
+func TestTables(t *testing.T) {
+	a, b, c := benchmarks.Peer{Name: "a", Title: "A"}, benchmarks.Peer{Name: "b", Title: "B"}, benchmarks.Peer{Name: "c", Title: "C"}
+	time := Figure{Head: "time", Job: "Job/", Unit: Seconds}
+	rate := Figure{Head: "rate", Job: "Job/", Unit: EventRate}
+	cores := Figure{Head: "cores", Job: "Job/", Unit: Cores}
+	r := &Results{Values: map[[2]string]Sample{
+		{"Job/a", Seconds}:   {4e-6, 1e-6, 2e-6},
+		{"Job/b", Seconds}:   {2e-6, 1e-6, 1e-6}, // by rounds 0.5, 1 and 0.5
+		{"Job/a", EventRate}: {321_472, 321_472, 321_472},
+		{"Job/b", EventRate}: {1e9, 1e9, 1e9},
+		{"Job/a", Cores}:     {1.968, 1.968, 1.968},
+		{"Job/b", Cores}:     {0.00041, 0.00041, 0.00041},
+	}}
+	require.Equal(t, `| peer | time                  | rate                 | cores      |
+|---   |---:                   |---:                  |---:        |
+| A    | 2.00 µs ±100%         | 321k/s ±0%           | 1.9680 ±0% |
+| B    | 1.00 µs ±100% (0.50×) | 1.00G/s ±0% (3,111×) | 0.0004 ±0% |
+| C    | nothing               | nothing              | nothing    |
+`, Table{Corner: "peer", Figures: []Figure{time, rate, cores}, Peers: []benchmarks.Peer{a, b, c}, Interval: true, Ratio: true,
+		Instead: func(_ Figure, p benchmarks.Peer) string {
+			if p.Name == "c" {
+				return "nothing"
+			}
+			return ""
+		}}.Markdown(r))
+
+	require.Equal(t, `| what  | to         | A                 | C   | goal     |        |
+|---    |---         |---:               |---: |---:      |---     |
+| time  | B, 1.00 µs | 2.00 µs (2.00×)   |     | ≤ 2.00×  | met    |
+| rate  | B, 1.00G/s | 321k/s (0.00032×) |     | ≥ 0.50×  | missed |
+| cores |            | 1.9680            |     | ≤ 2.0000 | met    |
+| cores |            | 1.9680            |     | ≤ 1.9000 | missed |
+
+- rate, missed: of that.
+`, r.Goals([]Goal{
+		{Figure: time, Over: b, Bar: 2, Why: "not said"},
+		{Figure: rate, Over: b, Bar: 0.5, Why: "of that"},
+		{Figure: cores, Bar: 2},
+		{Figure: cores, Bar: 1.9},
+	}, a, c))
+}
+
+func TestShow(t *testing.T) {
+	for want, got := range map[string]string{
+		"950 ns": Show(Seconds, 950e-9), "12.3 ms": Show(CPU, 12.34e-3), "2.00 s": Show(Worst, 2),
+		"155 B": Show(BytesEach, 155), "98%": Show(Late, 0.98), "2,008": Show("names", 2008),
+		"0.031×": Times(0.0312), "12×": Times(12.4),
+	} {
+		require.Equal(t, want, got)
+	}
 }
