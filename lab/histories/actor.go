@@ -88,7 +88,8 @@ func (a *actor) do(todo action) {
 			a.send(topic, topic, 0, true)
 		default:
 			a.closeSender(topic)
-			a.send(topic, topic, todo.pick, false) // on the closed one
+			a.send(topic, topic, todo.pick, false) // on the closed one, or on a new one
+			a.closeSender(topic)
 			delete(a.senders, topic)
 		}
 	case receiving:
@@ -167,7 +168,7 @@ func (a *actor) audit() {
 func (a *actor) send(topic, by string, pick int, done bool) {
 	s := a.senders[by]
 	if s == nil {
-		sender, err := a.streamer.NewSender(context.Background(), by)
+		sender, err := a.streamer.NewSender(context.Background(), a.prefix+by)
 		if err != nil {
 			return // only after the streamer was closed
 		}
@@ -185,7 +186,7 @@ func (a *actor) send(topic, by string, pick int, done bool) {
 	op.Key, op.Type, op.Header = fmt.Sprintf("%d.%d", a.number, a.keys), pick, fmt.Sprint(pick)
 	headers := map[memstreamer.Header]string{memstreamer.HeaderRunID: op.Header}
 	if topic != by {
-		headers[memstreamer.HeaderTopic] = topic
+		headers[memstreamer.HeaderTopic] = a.prefix + topic
 	}
 	a.rec.do(op, func() error { return s.Send(a.context(ctx), op.Key, op.Type, headers) })
 }
@@ -225,7 +226,7 @@ func (a *actor) reopen(latest bool, last time.Duration) {
 	op := r.op.as(Open)
 	op.Latest, op.Last = latest, last
 	err := a.rec.do(op, func() (err error) {
-		r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), a.topic, a.name, opts...)
+		r.EventReceiver, err = a.streamer.NewReceiver(a.context(context.Background()), a.prefix+a.topic, a.name, opts...)
 		return err
 	})
 	if err == nil {
@@ -280,6 +281,7 @@ func (a *actor) recv(patience time.Duration, done bool) bool {
 		op.Err, op.Done = err, ended
 		if err == nil {
 			op.Event, op.Key = *event, event.ForeignID
+			op.Event.ID -= a.before
 		}
 	})
 	// Whoever was woken in the same instant comes first.

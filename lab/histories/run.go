@@ -50,27 +50,82 @@ type run struct {
 	clock    *Clock
 	rec      *recorder
 	actors   []*actor
+
+	// Of a run of a Soak after others: what its topics begin with, and how many
+	// events there were before.
+	prefix string
+	before int64
 }
 
 // Run has the workers of plan use the streamer that makes returns, until all
 // have done what the plan says and the streamer is closed, and returns what
 // happened.
 func Run(plan Plan, pace Pace, makes func(memstreamer.Clock, time.Duration) Streamer) *History {
-	r := &run{plan: plan, pace: pace, rec: newRecorder()}
-	r.clock = &Clock{yield: func() { r.yield(-1) }}
-	r.streamer = makes(r.clock, plan.retention)
-	for i, w := range workers {
-		r.actors = append(r.actors, &actor{run: r, worker: w, number: i, senders: map[string]*openSender{}})
-	}
-	for _, ph := range plan.phases {
-		r.phase(ph)
-	}
+	clock := new(Clock)
+	r := newRun(plan, pace, clock)
+	r.streamer = makes(clock, plan.retention)
+	r.work()
 	audited := r.rec.progress()
 	if plan.rush {
 		r.rush()
 	}
 	r.finish()
 	return r.rec.history(plan.retention, audited)
+}
+
+func newRun(plan Plan, pace Pace, clock *Clock) *run {
+	r := &run{plan: plan, pace: pace, rec: newRecorder(), clock: clock}
+	clock.yield = func() { r.yield(-1) }
+	for i, w := range workers {
+		r.actors = append(r.actors, &actor{run: r, worker: w, number: i, senders: map[string]*openSender{}})
+	}
+	return r
+}
+
+func (r *run) work() {
+	for _, ph := range r.plan.phases {
+		r.phase(ph)
+	}
+}
+
+// Soak is one streamer with a retention that many runs use, one after another, each on
+// topics of its own. So the streamer can forget what earlier runs have left.
+type Soak struct {
+	Streamer
+	clock Clock
+	sent  int64
+}
+
+// NewSoak returns a Soak of the streamer that makes returns.
+func NewSoak(makes func(memstreamer.Clock, time.Duration) Streamer) *Soak {
+	s := &Soak{clock: Clock{yield: func() {}}}
+	s.Streamer = makes(&s.clock, retentionPeriod)
+	return s
+}
+
+// Run runs the plan of a seed, on all processors, and returns what happened, by which
+// all that was opened is closed again. After the retention period has passed once more,
+// the streamer may drop everything.
+func (s *Soak) Run(seed uint64) *History {
+	plan := NewPlan(seed)
+	plan.retention = retentionPeriod
+	r := newRun(plan, Real, &s.clock)
+	r.streamer, r.prefix, r.before = s.Streamer, fmt.Sprint(s.sent, " "), s.sent
+	r.step(0) // tells the checkers the time
+	r.work()
+	audited := r.rec.progress()
+	for _, a := range r.actors {
+		a.close()
+		a.closeSendersBut(nil)
+	}
+	r.step(2 * retentionPeriod)
+	h := r.rec.history(plan.retention, audited)
+	for i := range h.Ops {
+		if h.Ops[i].Kind == Send && h.Ops[i].ok() {
+			s.sent++
+		}
+	}
+	return h
 }
 
 // phase has all actors do what ph says, and closes what they have on other topics.

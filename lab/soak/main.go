@@ -1,119 +1,105 @@
-// Command soak uses a streamer as a daemon does, for as long as it is told:
-// many topics and receivers that crash between Recv and Ack and open again,
-// with retention on. It prints a line of figures every few seconds and a verdict
-// at the end, and exits with status 1 when an event was lost, repeated after its
-// ack or out of order, when the heap grew, or when goroutines were left, and with
-// status 2 when the flags make no sense. An interrupt ends it early, with a
-// verdict on what there was time to judge.
+// Command soak has one streamer used for as long as it is told, by the runs and the
+// checkers of lab/histories, one run after another, with retention on. It prints a line
+// of figures every few seconds and a verdict at the end, and exits with status 1 when a
+// checker found something, when the heap grew, or when goroutines were left. An
+// interrupt ends it early, with a verdict. It imports memstreamer and lab/histories.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"syscall"
+	"runtime"
+	"slices"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/lab/histories"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal does what it does by default
-	os.Exit(program(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// program returns the exit status.
-func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parse(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(stderr, "soak: %v\nsoak -h lists the flags.\n", err)
-		return 2
+	duration := flag.Duration("for", 10*time.Minute, "use the streamer for `DURATION`")
+	every := flag.Duration("every", 5*time.Second, "print a line every `DURATION`")
+	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "start with the plan of `SEED`; the default is the clock's")
+	flag.Parse()
+	if flag.NArg() > 0 || *duration <= 0 || *every <= 0 {
+		fmt.Fprintln(os.Stderr, "soak: there are only flags, with durations of more than 0: soak -h lists them")
+		os.Exit(2)
 	}
-	if failures := run(ctx, c, memstreamer.New(memstreamer.WithRetention(c.retention)), stdout); len(failures) > 0 {
-		return 1
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, *duration)
+	defer cancel()
+	err := soak(ctx, *seed, *every, os.Stdout, func(clock memstreamer.Clock, retention time.Duration) histories.Streamer {
+		return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
+	})
+	if err != nil {
+		fmt.Println("FAILED:", err)
+		stop()
+		os.Exit(1)
 	}
-	return 0
+	fmt.Println("PASSED: nothing lost, repeated after its ack or out of order; no goroutine left; the heap is flat")
 }
 
-// parse tells what is wrong with args, and prints what they can be if asked for help.
-func parse(args []string, stdout io.Writer) (config, error) {
-	c := defaults()
-	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.DurationVar(&c.duration, "for", c.duration, "send for `DURATION`")
-	flags.DurationVar(&c.every, "every", c.every, "print a line every `DURATION`")
-	flags.DurationVar(&c.retention, "retention", c.retention, "have the streamer keep events for `DURATION`")
-	flags.IntVar(&c.topics, "topics", c.topics, "use `N` topics")
-	flags.IntVar(&c.receivers, "receivers", c.receivers, "use `N` receivers, a multiple of twice the topics")
-	flags.IntVar(&c.rate, "rate", c.rate, "send `N` events a second, over all topics")
-	flags.Uint64Var(&c.seed, "seed", c.seed, "draw all that is left to chance from `SEED`, 0 for the clock; the scheduler is not drawn")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, about, "\n\nUsage: soak [flags]\n\n")
-		flags.SetOutput(stdout)
-		flags.PrintDefaults()
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
-	case err == nil:
-		err = c.check()
+// soak returns what is wrong with the streamer that makes returns, when ctx ends or when
+// a checker has found something.
+func soak(ctx context.Context, seed uint64, every time.Duration, out io.Writer, makes func(memstreamer.Clock, time.Duration) histories.Streamer) error {
+	before := goleak.IgnoreCurrent()
+	s := histories.NewSoak(makes)
+	start, printed, calls := time.Now(), time.Now(), 0
+	var sizes []uint64
+	for first := seed; ctx.Err() == nil; seed++ {
+		h := s.Run(seed)
+		if found := append(histories.CheckCounting(h), histories.CheckLinearizable(h, time.Minute)...); len(found) > 0 {
+			return fmt.Errorf("seed %d: %v", seed, found)
+		}
+		calls += len(h.Ops)
+		stats := s.Streamer.(interface{ Stats() memstreamer.Stats }).Stats() // drops what may go
+		if n := len(stats.Topics) + len(stats.Receivers); n > 0 {
+			return fmt.Errorf("seed %d: nothing refers to these, and they are kept: %+v", seed, stats)
+		}
+		sizes = append(sizes, heap())
+		if time.Since(printed) >= every {
+			printed = time.Now()
+			fmt.Fprintf(out, "%6.0fs  seed %d  runs %d  calls %d  heap %.1f MB  goroutines %d\n",
+				time.Since(start).Seconds(), seed, seed-first+1, calls, float64(sizes[len(sizes)-1])/1e6, runtime.NumGoroutine())
+		}
 	}
-	if c.seed == 0 {
-		c.seed = uint64(time.Now().UnixNano())
+	if err := s.Close(); err != nil {
+		return err
 	}
-	return c, err
-}
-
-const about = `soak uses a streamer as a daemon does, with receivers that crash and retention on,
-and judges whether it loses or repeats events, or leaks.`
-
-// config is what a soak does.
-type config struct {
-	duration, every, retention time.Duration
-	topics, receivers, rate    int
-	seed                       uint64
-}
-
-func defaults() config {
-	return config{
-		duration: 10 * time.Minute, every: 5 * time.Second, retention: 2 * time.Second,
-		topics: 64, receivers: 512, rate: 5000,
+	if err := goleak.Find(before); err != nil {
+		return err
 	}
+	return grew(sizes)
 }
 
-// settling is how long it takes until what is kept has stopped growing: some
-// receivers rest for up to three retention periods.
-func (c config) settling() time.Duration { return 5 * c.retention }
-
-// measuring is how often the heap is measured.
-func (c config) measuring() time.Duration { return min(time.Second, c.every) }
-
-// judging is how long it takes until the heap can be judged: it is measured for
-// as long as it has settled, and three times at least.
-func (c config) judging() time.Duration {
-	return c.settling() + max(c.settling(), 4*c.measuring())
+// heap returns the size of the heap without its garbage.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
-func (c config) check() error {
-	switch {
-	case c.topics < 1:
-		return fmt.Errorf("-topics is %d: there has to be one", c.topics)
-	case c.receivers < 2*c.topics || c.receivers%(2*c.topics) > 0:
-		return fmt.Errorf("-receivers is %d: it has to be a multiple of %d, twice the topics", c.receivers, 2*c.topics)
-	case c.rate < c.topics:
-		return fmt.Errorf("-rate is %d: there has to be an event a second for each of %d topics", c.rate, c.topics)
-	case c.retention <= 0 || c.every <= 0:
-		return fmt.Errorf("-retention is %v and -every %v: both have to be more than 0", c.retention, c.every)
-	case c.duration < c.judging():
-		return fmt.Errorf("-for is %v: with a retention of %v the heap can be judged after %v", c.duration, c.retention, c.judging())
+// grew returns an error when the heap was never as small in the last third of the run as
+// it was at its largest in the first, with a little to spare: what leaks only grows, and
+// what is in use goes up and down.
+func grew(sizes []uint64) error {
+	third := len(sizes) / 3
+	if third == 0 {
+		return fmt.Errorf("%d measurements of the heap are too few to judge it: let it run longer", len(sizes))
+	}
+	const spare = 1 << 20
+	largest, smallest := slices.Max(sizes[:third]), slices.Min(sizes[len(sizes)-third:])
+	if smallest > largest+largest/20+spare {
+		return fmt.Errorf("the heap grew: it was at most %.1f MB in the first third, and at least %.1f MB in the last",
+			float64(largest)/1e6, float64(smallest)/1e6)
 	}
 	return nil
 }

@@ -1,63 +1,71 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/reference"
+	"github.com/memstreamer/memstreamer/lab/histories"
 )
 
-func TestUsage(t *testing.T) {
-	for args, want := range map[string]string{
-		"-nonsense":      "flag provided but not defined: -nonsense",
-		"-for x":         `invalid value "x" for flag -for`,
-		"ten":            `unexpected argument "ten": there are only flags`,
-		"-for 1s":        "-for is 1s: with a retention of 2s the heap can be judged after 20s",
-		"-topics 0":      "-topics is 0",
-		"-receivers 100": "-receivers is 100: it has to be a multiple of 128, twice the topics",
-		"-receivers 500": "-receivers is 500",
-		"-receivers 64":  "-receivers is 64",
-		"-rate 1":        "-rate is 1",
-		"-retention 0":   "-retention is 0s",
-		"-every 0":       "and -every 0s",
-	} {
-		var stdout, stderr bytes.Buffer
-		assert.Equal(t, 2, program(t.Context(), strings.Fields(args), &stdout, &stderr), args)
-		assert.Empty(t, stdout.String())
-		assert.Regexp(t, `^soak: [^\n]*\nsoak -h lists the flags.\n$`, stderr.String())
-		assert.Contains(t, stderr.String(), want)
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// counted ends ctx after as many lines.
+type counted struct {
+	lines  int
+	cancel func()
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	if c.lines--; c.lines == 0 {
+		c.cancel()
+	}
+	return len(b), nil
+}
+
+// soakFor runs so many plans.
+func soakFor(t *testing.T, runs int, makes func(memstreamer.Clock, time.Duration) histories.Streamer) error {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	return soak(ctx, 1, 0, &counted{runs, cancel}, makes)
+}
+
+func faulty(fault *reference.Fault) func(memstreamer.Clock, time.Duration) histories.Streamer {
+	return func(clock memstreamer.Clock, retention time.Duration) histories.Streamer {
+		return reference.New(fault, clock, retention)
 	}
 }
 
-func TestHelp(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 0, program(t.Context(), []string{"-h"}, &stdout, &stderr))
-	assert.Empty(t, stderr.String())
-	assert.Regexp(t, `^soak uses a streamer (?s).*\n\nUsage: soak \[flags\]\n.*-for DURATION\n`, stdout.String())
+func TestSoakPasses(t *testing.T) {
+	require.NoError(t, soakFor(t, 20, func(clock memstreamer.Clock, retention time.Duration) histories.Streamer {
+		return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
+	}))
+	require.NoError(t, soakFor(t, 20, faulty(new(reference.Fault))))
 }
 
-func TestVerdictSaysWhetherMemoryWasJudged(t *testing.T) {
-	for _, test := range []struct {
-		interrupted time.Duration
-		want        string
-	}{
-		{12 * time.Second, "no goroutine left; its memory not judged, which takes 20s\n"},
-		{21 * time.Second, "no goroutine left; its memory flat\n"},
-		{time.Hour, "no goroutine left; its memory flat\n"},
+// What the checkers find, TestEachFaultIsCaught has in all: one of it is enough here.
+func TestSoakFindsFaults(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for does, want := range map[string]string{
+		"rewinds on a late ack":           "event from behind the cursor",
+		"leaks":                           "the heap grew",
+		"leaves a goroutine now and then": "unexpected goroutines",
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), test.interrupted)
-			defer cancel()
-			var out bytes.Buffer
-			assert.Empty(t, run(ctx, small(), memstreamer.New(memstreamer.WithRetention(small().retention)), &out))
-			assert.Contains(t, out.String(), "\nPASSED: nothing lost")
-			assert.Contains(t, out.String(), test.want)
-		})
+		err := soakFor(t, 30, faulty(&reference.Fault{Does: does, Life: ctx}))
+		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestHeapIsJudged(t *testing.T) {
+	const mb = 1 << 20
+	require.NoError(t, grew([]uint64{10 * mb, 12 * mb, 11 * mb, 12 * mb, 10 * mb, 12 * mb}))
+	require.NoError(t, grew([]uint64{10 * mb, 10 * mb, 10 * mb, 10 * mb, 30 * mb, 10 * mb}), "up once")
+	require.ErrorContains(t, grew([]uint64{10 * mb, 12 * mb, 14 * mb, 16 * mb, 18 * mb, 20 * mb}), "the heap grew")
+	require.ErrorContains(t, grew([]uint64{10 * mb, 10 * mb}), "too few")
 }
