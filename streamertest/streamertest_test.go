@@ -16,20 +16,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestStreamConstructor(t *testing.T) {
-	Run(t, func(*testing.T) memstreamer.EventStreamer {
-		return memstreamer.New()
-	}, InMemory())
-}
-
-func TestThroughAs(t *testing.T) {
-	Run(t, func(*testing.T) memstreamer.EventStreamer {
-		return enginetest.Through(memstreamer.New())
-	}, InMemory())
-}
-
-// TestThroughAsOfAnother takes the way through As that a StreamConstructor does
-// not need, and shows that the streamer of the faults is faithful without one.
+// TestThroughAsOfAnother shows that the streamer of the faults is faithful without one,
+// also through As. The tests of the root run the suite on memstreamer.
 func TestThroughAsOfAnother(t *testing.T) {
 	Run(t, func(*testing.T) memstreamer.EventStreamer {
 		return enginetest.Through(reference.New(nil, nil, 0))

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/internal/judge"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 
 // stress has senders and receivers of two topics at work at once, while contexts
 // end, receivers are closed and opened again, and acks are lost, late and
-// repeated. Each name must get all of its topic in order, and no event from a
+// repeated. Each name must get the events of each sender in order, and none from a
 // Recv that began after that event's Ack had returned.
 func stress(t *trial) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -29,21 +31,22 @@ func stress(t *trial) {
 	readings := make(map[string][]*reading)
 	for _, topic := range []string{"orders", "invoices"} {
 		for _, name := range []string{"a", "b", "shared"} {
-			r := &reading{t: t, topic: topic, name: name, readers: 1, acked: make(map[int64]string), next: make(map[string]int)}
+			r := &reading{t: t, topic: topic, name: name, acked: make(map[int64]string)}
 			r.ctx, r.finish = context.WithCancel(ctx)
 			defer r.finish()
+			readers := 1
 			if name == "shared" {
-				r.readers = 2
+				readers = 2
 			}
-			for range r.readers {
+			for range readers {
 				random := rand.New(rand.NewPCG(1, uint64(len(works))))
 				works = append(works, func() error { return r.read(random) })
 			}
 			readings[topic] = append(readings[topic], r)
 		}
 		for i := range stressSenders {
-			s := t.sender(topic)
-			works = append(works, func() error { return sendAll(ctx, s, fmt.Sprint("sender ", i)) })
+			s, elsewhere := t.sender(topic), t.sender("elsewhere")
+			works = append(works, func() error { return sendAll(ctx, i, s, elsewhere, t.topic(topic)) })
 		}
 	}
 
@@ -73,15 +76,20 @@ func stress(t *trial) {
 	}
 }
 
-// sendAll sends numbered events, and changes the one map that it has for their
-// headers from each to the next.
-func sendAll(ctx context.Context, s memstreamer.EventSender, who string) error {
+// sendAll sends numbered events, every third by its header through the sender of another
+// topic. It changes the one map that it has for their headers from each to the next.
+func sendAll(ctx context.Context, number int, s, elsewhere memstreamer.EventSender, topic string) error {
 	headers := make(map[memstreamer.Header]string)
 	for i := range stressEvents {
 		runtime.Gosched() // or the readers find all of them there, and never wait
+		by := s
+		delete(headers, memstreamer.HeaderTopic)
+		if i%3 == 0 {
+			by, headers[memstreamer.HeaderTopic] = elsewhere, topic
+		}
 		headers[memstreamer.HeaderRunID] = fmt.Sprint(i)
-		if err := s.Send(ctx, who, i, headers); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("%s: Send: %w", who, err)
+		if err := by.Send(ctx, fmt.Sprint(number), i, headers); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("sender %d: Send: %w", number, err)
 		}
 	}
 	return nil
@@ -91,14 +99,12 @@ func sendAll(ctx context.Context, s memstreamer.EventSender, who string) error {
 type reading struct {
 	t           *trial
 	topic, name string
-	readers     int
 	ctx         context.Context // done when there is no more to get
 	finish      context.CancelFunc
 
-	mu     sync.Mutex
-	acked  map[int64]string // by ID, which event of which sender
-	newest int64            // the largest ID of those
-	next   map[string]int   // by sender, the number that comes next
+	mu      sync.Mutex
+	acked   map[int64]string // by ID, which event of which sender
+	cursors [stressSenders]judge.Cursor
 }
 
 // read opens receivers, one after another, until its name has all events or the
@@ -130,8 +136,11 @@ func (r *reading) session(random *rand.Rand) error {
 		if random.IntN(8) == 0 {
 			patience = time.Duration(random.IntN(500)) * time.Microsecond
 		}
+		var marks [stressSenders]judge.Mark
 		r.mu.Lock()
-		newest := r.newest
+		for i := range marks {
+			marks[i] = r.cursors[i].Receiving()
+		}
 		r.mu.Unlock()
 		c, err := r.recv(receiver, closing, patience)
 		switch {
@@ -143,17 +152,8 @@ func (r *reading) session(random *rand.Rand) error {
 		case c.err != nil:
 			return fmt.Errorf("on Recv: %w", c.err)
 		}
-		if err := r.check(c.event, newest); err != nil {
+		if err := r.got(c, marks, random.IntN(8) > 0, late); err != nil {
 			return err
-		}
-		if random.IntN(8) > 0 {
-			// The one from before is of an older event, or of this one again.
-			for _, ack := range []memstreamer.Ack{c.ack, late} {
-				if err := ack(); err != nil {
-					return fmt.Errorf("on Ack: %w", err)
-				}
-			}
-			r.record(c.event)
 		}
 		late = c.ack
 	}
@@ -172,32 +172,42 @@ func (r *reading) recv(receiver memstreamer.EventReceiver, closing bool, patienc
 	return c, r.t.returned(c)
 }
 
-// check wants an event that comes next, where newest was the newest acked before
-// its Recv. Two readers of a name may each have one that the other acks.
-func (r *reading) check(e *memstreamer.Event, newest int64) error {
-	if e.ID <= newest {
-		return fmt.Errorf("event %d of %s came again after its Ack", e.Type, e.ForeignID)
+// got judges an event, and acks it or not. late is of an older event, or of this one.
+func (r *reading) got(c *call, marks [stressSenders]judge.Mark, ack bool, late memstreamer.Ack) error {
+	e := c.event
+	sender, err := strconv.Atoi(e.ForeignID)
+	if err != nil || sender < 0 || sender >= stressSenders {
+		return fmt.Errorf("event %q was not sent", e.ForeignID)
 	}
 	if number := e.Headers[memstreamer.HeaderRunID]; number != fmt.Sprint(e.Type) {
-		return fmt.Errorf("event %d of %s has the header of event %s", e.Type, e.ForeignID, number)
+		return fmt.Errorf("event %d of sender %d has the header of event %s", e.Type, sender, number)
 	}
 	clear(e.Headers)
+	place := int64(e.Type)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if next := r.next[e.ForeignID]; r.readers == 1 && e.Type != next {
-		return fmt.Errorf("event %d of %s came where event %d was next", e.Type, e.ForeignID, next)
+	cursor, mark := &r.cursors[sender], marks[sender]
+	switch next := cursor.Low(); cursor.Received(mark, place) {
+	case judge.Skipped:
+		return fmt.Errorf("event %d of sender %d came where event %d was next", place, sender, next)
+	case judge.Behind:
+		return fmt.Errorf("event %d of sender %d came again after its Ack", place, sender)
 	}
-	return nil
-}
-
-// record notes that the Ack of e has returned.
-func (r *reading) record(e *memstreamer.Event) {
+	if !ack {
+		return nil
+	}
+	cursor.Acking(place)
+	// A call of the streamer may wait for others, but not for these.
+	r.mu.Unlock()
+	err = errors.Join(c.ack(), late())
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.acked[e.ID] = fmt.Sprint(e.ForeignID, e.Type)
-	r.newest = max(r.newest, e.ID)
-	r.next[e.ForeignID] = e.Type + 1
+	if err != nil {
+		return fmt.Errorf("on Ack: %w", err)
+	}
+	cursor.Acked(mark, place)
+	r.acked[e.ID] = fmt.Sprint(sender, place)
 	if len(r.acked) == stressSenders*stressEvents {
 		r.finish()
 	}
+	return nil
 }
