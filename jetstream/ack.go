@@ -105,6 +105,10 @@ func (c *cursor) record(ctx context.Context, d *delivery) <-chan error {
 // acked reports whether the consumer has the ack of d already. It asks if one was not
 // answered, and if the consumer may be another than the one that delivered d, which
 // would take the ack for one of its own event.
+//
+// A server that was killed has forgotten its last deliveries, and answers no ack for
+// them until it has made them again. So acked then waits for the next event, as a Recv
+// does, which passes over those before d.
 func (c *cursor) acked(ctx context.Context, d *delivery, unanswered bool) (bool, error) {
 	c.mu.Lock()
 	unsure := c.doubts.unsure
@@ -116,7 +120,15 @@ func (c *cursor) acked(ctx context.Context, d *delivery, unanswered bool) (bool,
 	if err != nil || !unanswered {
 		return false, err
 	}
-	return c.catchUp(ctx, d, info)
+	if int64(info.AckFloor.Stream) >= d.id {
+		return true, nil
+	}
+	brief, cancel := context.WithTimeout(ctx, ackPatience)
+	defer cancel()
+	if _, err := c.next(brief); err != nil && brief.Err() == nil {
+		return false, err
+	}
+	return false, nil
 }
 
 // request sends one ack and waits for the answer.
@@ -129,27 +141,6 @@ func (c *cursor) request(ctx context.Context, d *delivery) (unanswered bool, err
 		err = gone
 	}
 	return false, err
-}
-
-// catchUp reports whether d is acked where info says that the consumer is, after an ack
-// without an answer. A server that was killed has forgotten its last deliveries, and
-// answers no ack for them until it has made them again. So catchUp waits for the next
-// event like a Recv, which passes over those before d.
-func (c *cursor) catchUp(ctx context.Context, d *delivery, info *natsjs.ConsumerInfo) (acked bool, err error) {
-	switch out := info.NumAckPending > 0; {
-	case int64(info.AckFloor.Stream) >= d.id:
-		return true, nil
-	case out && int64(info.Delivered.Stream) >= d.id:
-		// The next ack is answered. Where nothing is out, Delivered may tell of a
-		// delivery that the server has forgotten otherwise.
-		return false, nil
-	}
-	brief, cancel := context.WithTimeout(ctx, ackPatience)
-	defer cancel()
-	if _, err := c.next(brief); err != nil && brief.Err() == nil {
-		return false, err
-	}
-	return false, nil
 }
 
 // ackSubject returns the subject on which the server takes an ack of the event

@@ -27,10 +27,10 @@ func TestChaos(t *testing.T) {
 	t.Run("cluster", func(t *testing.T) {
 		// The leaders step down and connections are cut.
 		url := startCluster(t)
-		w := newWorld(t, func() natsjs.JetStream { return connect(t, url) }, jetstream.WithReplicas(3))
+		w := newWorkload(t, func() natsjs.JetStream { return connect(t, url) }, jetstream.WithReplicas(3))
 		w.disturb(t, 300*time.Millisecond, w.cut)
 		w.disturb(t, 50*time.Millisecond, func(ctx context.Context) (string, error) {
-			consumer := fmt.Sprintf("CONSUMER.LEADER.STEPDOWN.%s.topic-%d@name", streamName, rand.IntN(len(w.judges)))
+			consumer := fmt.Sprintf("CONSUMER.LEADER.STEPDOWN.%s.topic-%d@name", streamName, rand.IntN(len(w.topics)))
 			return "stepdown", request(ctx, w.operator, consumer)
 		})
 		w.disturb(t, time.Second, func(ctx context.Context) (string, error) {
@@ -41,7 +41,7 @@ func TestChaos(t *testing.T) {
 	t.Run("kill", func(t *testing.T) {
 		// The server is killed as by kill -9, and started again.
 		srv := startChild(t)
-		w := newWorld(t, func() natsjs.JetStream { return connectPatiently(t, srv.url()) }, jetstream.WithExactAcks())
+		w := newWorkload(t, func() natsjs.JetStream { return connectPatiently(t, srv.url()) }, jetstream.WithExactAcks())
 		w.disturb(t, 300*time.Millisecond, w.cut)
 		w.disturb(t, time.Second, func(ctx context.Context) (string, error) {
 			if err := srv.kill(); err != nil {
@@ -57,7 +57,7 @@ func TestChaos(t *testing.T) {
 		// acked, and is made anew.
 		srv := startChild(t)
 		inMemory := jetstream.WithStorage(natsjs.MemoryStorage)
-		w := newWorld(t, func() natsjs.JetStream { return connectPatiently(t, srv.url()) }, inMemory)
+		w := newWorkload(t, func() natsjs.JetStream { return connectPatiently(t, srv.url()) }, inMemory)
 		w.work(t, func() error {
 			for ends := time.Now().Add(*chaosTime); time.Now().Before(ends); {
 				if err := w.sendAll(t.Context(), 20); err != nil {
@@ -69,8 +69,8 @@ func TestChaos(t *testing.T) {
 				if err := errors.Join(srv.stop(), srv.start()); err != nil {
 					return err
 				}
-				for _, j := range w.judges {
-					j.anew()
+				for _, tr := range w.topics {
+					tr.anew()
 				}
 				again, err := jetstream.New(t.Context(), w.operator, inMemory)
 				if err != nil {
@@ -84,41 +84,41 @@ func TestChaos(t *testing.T) {
 	})
 }
 
-// world is two processes that send to some topics and share a receiver's name on
+// workload is two processes that send to some topics and share a receiver's name on
 // each.
-type world struct {
+type workload struct {
 	operator  natsjs.JetStream
 	conns     []natsjs.JetStream
 	processes []*jetstream.Streamer
-	judges    []*judge
+	topics    []*traffic
 	faults    []func(context.Context) error
 
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func newWorld(t *testing.T, connect func() natsjs.JetStream, opts ...jetstream.Option) *world {
+func newWorkload(t *testing.T, connect func() natsjs.JetStream, opts ...jetstream.Option) *workload {
 	t.Helper()
-	w := &world{operator: connect(), counts: make(map[string]int)}
+	w := &workload{operator: connect(), counts: make(map[string]int)}
 	for range 2 {
 		js := connect()
 		w.conns = append(w.conns, js)
 		w.processes = append(w.processes, newStreamer(t, js, opts...))
 	}
 	for range 4 {
-		w.judges = append(w.judges, &judge{})
+		w.topics = append(w.topics, &traffic{})
 	}
 	return w
 }
 
-func (w *world) count(what string) {
+func (w *workload) count(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counts[what]++
 }
 
 // disturb has f called about every so often during run.
-func (w *world) disturb(t *testing.T, every time.Duration, f func(context.Context) (what string, err error)) {
+func (w *workload) disturb(t *testing.T, every time.Duration, f func(context.Context) (what string, err error)) {
 	w.faults = append(w.faults, func(ctx context.Context) error {
 		for {
 			sleep(ctx, every/2+rand.N(every))
@@ -135,12 +135,12 @@ func (w *world) disturb(t *testing.T, every time.Duration, f func(context.Contex
 }
 
 // cut breaks the connection of one process.
-func (w *world) cut(context.Context) (string, error) {
+func (w *workload) cut(context.Context) (string, error) {
 	return "cut", w.conns[rand.IntN(len(w.conns))].Conn().ForceReconnect()
 }
 
 // run sends under faults for the time of the flag, and then has no more of them.
-func (w *world) run(t *testing.T) {
+func (w *workload) run(t *testing.T) {
 	t.Helper()
 	w.work(t, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), *chaosTime)
@@ -159,8 +159,8 @@ func (w *world) run(t *testing.T) {
 }
 
 // work has receivers at work until send has returned and all of what it sent is
-// received and acked. Then it judges.
-func (w *world) work(t *testing.T, send func() error) {
+// received and acked. Then it says what was found.
+func (w *workload) work(t *testing.T, send func() error) {
 	t.Helper()
 	stop := w.startReceivers(t)
 	done := make(chan error, 1)
@@ -189,11 +189,11 @@ func (w *world) work(t *testing.T, send func() error) {
 
 // startReceivers has both processes receive from all topics. The function that it
 // returns ends that, and returns the first error.
-func (w *world) startReceivers(t *testing.T) (stop func() error) {
+func (w *workload) startReceivers(t *testing.T) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var receivers errgroup.Group
-	for topic := range w.judges {
+	for topic := range w.topics {
 		for _, s := range w.processes {
 			receivers.Go(func() error { return w.receive(ctx, s, topic) })
 		}
@@ -205,7 +205,7 @@ func (w *world) startReceivers(t *testing.T) (stop func() error) {
 }
 
 // drain waits until all that was sent is received and acked.
-func (w *world) drain() error {
+func (w *workload) drain() error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if w.done() {
 			return nil
@@ -214,9 +214,9 @@ func (w *world) drain() error {
 	return fmt.Errorf("some events were not received within %v", patience)
 }
 
-func (w *world) done() bool {
-	for _, j := range w.judges {
-		if !j.done() {
+func (w *workload) done() bool {
+	for _, tr := range w.topics {
+		if !tr.done() {
 			return false
 		}
 	}
@@ -224,19 +224,19 @@ func (w *world) done() bool {
 }
 
 // sendAll sends so many events to each topic.
-func (w *world) sendAll(ctx context.Context, events int) error {
+func (w *workload) sendAll(ctx context.Context, events int) error {
 	var senders errgroup.Group
-	for topic, j := range w.judges {
+	for topic, tr := range w.topics {
 		senders.Go(func() error {
 			snd, err := w.processes[topic%len(w.processes)].NewSender(ctx, topicName(topic))
 			if err != nil {
 				return err
 			}
 			for range events {
-				if err := snd.Send(ctx, j.name(), 1, nil); err != nil {
+				if err := snd.Send(ctx, tr.next(), 1, nil); err != nil {
 					return err
 				}
-				j.sends()
+				tr.sends()
 			}
 			return snd.Close()
 		})
@@ -248,7 +248,7 @@ func topicName(topic int) string { return fmt.Sprint("topic-", topic) }
 
 // receive opens receivers one after another, as an engine does that fails, and
 // receives some events with each.
-func (w *world) receive(ctx context.Context, s *jetstream.Streamer, topic int) error {
+func (w *workload) receive(ctx context.Context, s *jetstream.Streamer, topic int) error {
 	for ctx.Err() == nil {
 		r, err := s.NewReceiver(ctx, topicName(topic), "name")
 		if err != nil {
@@ -256,7 +256,7 @@ func (w *world) receive(ctx context.Context, s *jetstream.Streamer, topic int) e
 			sleep(ctx, 10*time.Millisecond)
 			continue
 		}
-		w.receiveSome(ctx, r, w.judges[topic])
+		w.receiveSome(ctx, r, w.topics[topic])
 		w.count("receiver")
 		if err := r.Close(); err != nil {
 			return err
@@ -266,10 +266,10 @@ func (w *world) receive(ctx context.Context, s *jetstream.Streamer, topic int) e
 }
 
 // receiveSome receives until it has had enough, or something fails.
-func (w *world) receiveSome(ctx context.Context, r memstreamer.EventReceiver, j *judge) {
+func (w *workload) receiveSome(ctx context.Context, r memstreamer.EventReceiver, tr *traffic) {
 	for range 1 + rand.IntN(50) {
 		brief, cancel := context.WithTimeout(ctx, rand.N(2*time.Second))
-		call := j.begin()
+		call := tr.receiving()
 		e, ack, err := r.Recv(brief)
 		cancel()
 		if err != nil {
@@ -290,14 +290,14 @@ func (w *world) receiveSome(ctx context.Context, r memstreamer.EventReceiver, j 
 	}
 }
 
-func (w *world) verdict() (all verdict) {
-	for _, j := range w.judges {
-		all.add(j.end())
+func (w *workload) verdict() (all verdict) {
+	for _, tr := range w.topics {
+		all.add(tr.end())
 	}
 	return all
 }
 
-func (w *world) String() string {
+func (w *workload) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return fmt.Sprintf("%v; %v", w.verdict(), w.counts)

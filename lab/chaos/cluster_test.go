@@ -84,7 +84,7 @@ func (c children) url() string {
 
 // leader returns the server that leads the one stream.
 func (c children) leader(ctx context.Context, js natsjs.JetStream) (*child, error) {
-	name, err := leader(ctx, js)
+	name, err := leaderOf(ctx, js)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (c children) leader(ctx context.Context, js natsjs.JetStream) (*child, erro
 	return c[i], nil
 }
 
-// leader returns the name of the server that leads the one stream.
-func leader(ctx context.Context, js natsjs.JetStream) (string, error) {
+// leaderOf returns the name of the server that leads the one stream.
+func leaderOf(ctx context.Context, js natsjs.JetStream) (string, error) {
 	stream, err := js.Stream(ctx, streamName)
 	if err != nil {
 		return "", err

@@ -89,7 +89,7 @@ func TestEphemeralGone(t *testing.T) {
 		receive(t, latest, "1")
 		require.NoError(t, latest.Close())
 
-		none := newReceiver(t, newStreamer(t, clock{js, time.Now().Add(time.Hour)}), "topic", "name",
+		none := newReceiver(t, newStreamer(t, at(js, time.Now().Add(time.Hour))), "topic", "name",
 			memstreamer.Ephemeral(), memstreamer.StreamFromLast(time.Hour))
 		require.Eventually(t, func() bool { return len(consumers(t, js)) == 1 }, patience, time.Millisecond)
 		deleteConsumer(t, js)

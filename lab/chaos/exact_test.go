@@ -46,27 +46,25 @@ func TestExactAcks(t *testing.T) {
 	t.Logf("%d kills made the server forget %d acks, some more than once", kills, forgotten)
 }
 
-// lateRecords is JetStream where no record of an ack arrives until released is closed.
-type lateRecords struct {
-	natsjs.JetStream
-	released <-chan struct{}
-}
-
-func (l lateRecords) Publish(ctx context.Context, subject string, body []byte, opts ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
-	select {
-	case <-l.released:
-		return l.JetStream.Publish(ctx, subject, body, opts...)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+// recordsLate returns JetStream where no record of an ack arrives until release.
+func recordsLate(js natsjs.JetStream) (late natsjs.JetStream, release func()) {
+	released := make(chan struct{})
+	return fake{JetStream: js, record: func(ctx context.Context) error {
+		select {
+		case <-released:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}, func() { close(released) }
 }
 
 // The record of an ack arrives when another process has acked the next event. It
 // does not take that ack back.
 func TestExactAcksLate(t *testing.T) {
 	js := startEmbedded(t)
-	released := make(chan struct{})
-	here := newStreamer(t, lateRecords{js, released}, jetstream.WithExactAcks(), jetstream.WithAckTimeout(patience))
+	late, release := recordsLate(js)
+	here := newStreamer(t, late, jetstream.WithExactAcks(), jetstream.WithAckTimeout(patience))
 	there := newStreamer(t, js, jetstream.WithExactAcks())
 	send(t, there, "topic", "1", "2", "3")
 	first := recv(t, newReceiver(t, here, "topic", "name"), "1")
@@ -74,7 +72,7 @@ func TestExactAcksLate(t *testing.T) {
 	go func() { acked <- first() }()
 	require.Eventually(t, func() bool { return consumer(t, js).AckFloor.Stream == 1 }, patience, time.Millisecond)
 	receive(t, newReceiver(t, there, "topic", "name"), "2")
-	close(released)
+	release()
 	require.NoError(t, await(t, acked, soon))
 
 	forget(t, js)
@@ -85,15 +83,15 @@ func TestExactAcksLate(t *testing.T) {
 // the event is acked.
 func TestExactAcksRepeated(t *testing.T) {
 	js := startEmbedded(t)
-	released := make(chan struct{})
-	s := newStreamer(t, lateRecords{js, released}, jetstream.WithExactAcks(), jetstream.WithAckTimeout(time.Second))
+	late, release := recordsLate(js)
+	s := newStreamer(t, late, jetstream.WithExactAcks(), jetstream.WithAckTimeout(time.Second))
 	send(t, s, "topic", "1", "2")
 	r := newReceiver(t, s, "topic", "name")
 	ack := recv(t, r, "1")
 	require.ErrorIs(t, within(t, ack), context.DeadlineExceeded)
 	recv(t, r, "2")
 	require.Zero(t, messages(t, js, streamName+"_ACKS"))
-	close(released)
+	release()
 	require.NoError(t, within(t, ack))
 	require.EqualValues(t, 1, messages(t, js, streamName+"_ACKS"))
 }

@@ -73,22 +73,28 @@ func TestSilentServer(t *testing.T) {
 	})
 }
 
-// TestUnknownOutcome loses the server's answer to a Send, which has to find out
-// on the next connection that the event is there.
+// TestUnknownOutcome loses the server's answers to a Send and an Ack, which have to find
+// out on the next connection that the event is there, and acked.
 func TestUnknownOutcome(t *testing.T) {
 	js, l := startLine(t)
 	s := newStreamer(t, js)
 	snd := newSender(t, s, "topic")
+	send(t, s, "topic", "1")
+	ack := recv(t, newReceiver(t, s, "topic", "name"), "1")
 	direct := connect(t, l.server.ClientURL())
 	l.mute()
-	sent := make(chan error, 1)
-	go func() { sent <- snd.Send(t.Context(), "1", 1, nil) }()
-	require.Eventually(t, func() bool { return messages(t, direct, streamName) == 1 }, patience, time.Millisecond)
+	returned := make(chan error, 2)
+	go func() { returned <- snd.Send(t.Context(), "2", 1, nil) }()
+	go func() { returned <- ack() }()
+	require.Eventually(t, func() bool {
+		return messages(t, direct, streamName) == 2 && consumer(t, direct).AckFloor.Stream == 1
+	}, patience, time.Millisecond)
 	l.cut()
 	l.speak()
-	require.NoError(t, await(t, sent, patience))
-	send(t, s, "topic", "2")
-	require.EqualValues(t, 2, messages(t, direct, streamName))
+	require.NoError(t, await(t, returned, soonest))
+	require.NoError(t, await(t, returned, soonest))
+	send(t, s, "topic", "3")
+	require.EqualValues(t, 3, messages(t, direct, streamName))
 }
 
 // TestLostDelivery loses an event on its way to a Recv that waits for it.

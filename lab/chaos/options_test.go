@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -27,26 +26,9 @@ func receivedBy(t testing.TB, s memstreamer.EventStreamer, topic string, foreign
 	return events
 }
 
-// clock is JetStream whose server shows a time.
-type clock struct {
-	natsjs.JetStream
-	now time.Time
-}
-
-func (c clock) Stream(ctx context.Context, name string) (natsjs.Stream, error) {
-	stream, err := c.JetStream.Stream(ctx, name)
-	return clockedStream{stream, c.now}, err
-}
-
-type clockedStream struct {
-	natsjs.Stream
-	now time.Time
-}
-
-func (s clockedStream) CachedInfo() *natsjs.StreamInfo {
-	info := *s.Stream.CachedInfo()
-	info.TimeStamp = s.now
-	return &info
+// at returns JetStream whose server shows that time.
+func at(js natsjs.JetStream, now time.Time) natsjs.JetStream {
+	return fake{JetStream: js, streamInfo: func(info *natsjs.StreamInfo) { info.TimeStamp = now }}
 }
 
 // A cursor starts at the oldest event that is not older than the duration, by the
@@ -59,7 +41,7 @@ func TestStreamFromLast(t *testing.T) {
 	require.Greater(t, events[1].CreatedAt, events[0].CreatedAt)
 
 	// To the nanosecond: "new" is as old as d.
-	late := newStreamer(t, clock{js, events[1].CreatedAt.Add(d)})
+	late := newStreamer(t, at(js, events[1].CreatedAt.Add(d)))
 	r := newReceiver(t, late, "topic", "name", memstreamer.StreamFromLast(d))
 	receive(t, r, "new")
 	require.NoError(t, r.Close())

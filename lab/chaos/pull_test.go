@@ -10,7 +10,6 @@ import (
 	"github.com/memstreamer/memstreamer/jetstream"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -51,11 +50,6 @@ func TestPullAgain(t *testing.T) {
 	call.event(t, "1")
 }
 
-// lostPulls is JetStream where pull requests reach nobody.
-type lostPulls struct{ natsjs.JetStream }
-
-func (lostPulls) Options() natsjs.JetStreamOptions { return natsjs.JetStreamOptions{APIPrefix: "lost"} }
-
 // A user who may not subscribe to advisories finds out by missing heartbeats that a
 // pull request is lost.
 func TestNoAdvisories(t *testing.T) {
@@ -72,7 +66,7 @@ func TestNoAdvisories(t *testing.T) {
 	lost := make(chan *nats.Msg, 10)
 	_, err := js.Conn().ChanSubscribe("lost.>", lost)
 	require.NoError(t, err)
-	s := newStreamer(t, lostPulls{js})
+	s := newStreamer(t, fake{JetStream: js, prefix: "lost"})
 	require.ErrorIs(t, await(t, refused, patience), nats.ErrPermissionViolation)
 	call := start(t.Context(), newReceiver(t, s, "topic", "name"))
 	await(t, lost, soonest)

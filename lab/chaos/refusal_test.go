@@ -123,39 +123,10 @@ func TestRefusedPulls(t *testing.T) {
 	require.ErrorContains(t, start(t.Context(), r).err(t), "the server refuses pull requests: 409 Exceeded MaxRequestExpires of 1s")
 }
 
-// failing is JetStream where requests may fail before they reach the server.
-type failing struct {
-	natsjs.JetStream
-	publish func(context.Context) error
-	stream  func(context.Context) error // nil if it does not fail
-}
-
-func (f failing) PublishMsg(ctx context.Context, m *nats.Msg, opts ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
-	if err := f.publish(ctx); err != nil {
-		return nil, err
-	}
-	return f.JetStream.PublishMsg(ctx, m, opts...)
-}
-
-func (f failing) Stream(ctx context.Context, name string) (natsjs.Stream, error) {
-	if f.stream != nil {
-		if err := f.stream(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return f.JetStream.Stream(ctx, name)
-}
-
-// silence is what a request comes to that is not answered.
-func silence(ctx context.Context) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-
 // A server whose disk is full answers, and no publish.
 func TestFullDisk(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := newStreamer(t, failing{JetStream: startEmbedded(t), publish: silence})
+	s := newStreamer(t, fake{JetStream: startEmbedded(t), send: silence})
 	snd := newSender(t, s, "topic")
 	err := within(t, func() error { return snd.Send(t.Context(), "1", 1, nil) })
 	require.ErrorContains(t, err, "the server does not store events: its disk may be full")
@@ -169,7 +140,7 @@ func TestNewOutlastsSilence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits most of the time
 			asked := 0
-			newStreamer(t, failing{JetStream: js, stream: func(ctx context.Context) error {
+			newStreamer(t, fake{JetStream: js, stream: func(ctx context.Context) error {
 				if asked++; asked <= 2 {
 					return silence(ctx)
 				}
@@ -189,8 +160,8 @@ func TestSendOutlastsSilence(t *testing.T) {
 		}
 		return nil
 	}
-	js := failing{JetStream: startEmbedded(t), stream: silent}
-	js.publish = func(ctx context.Context) error {
+	js := fake{JetStream: startEmbedded(t), stream: silent}
+	js.send = func(ctx context.Context) error {
 		sends++
 		return silent(ctx)
 	}
@@ -211,7 +182,7 @@ func TestSendOutlastsStop(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sends := 0
-			js := failing{JetStream: start(t), publish: func(context.Context) error {
+			js := fake{JetStream: start(t), send: func(context.Context) error {
 				if sends++; sends <= 2 {
 					return nats.ErrNoResponders
 				}

@@ -138,7 +138,7 @@ func TestServerRestarts(t *testing.T) {
 func TestLeaderRestarts(t *testing.T) {
 	t.Parallel()
 	c := startChildren(t)
-	w := newWorld(t, func() natsjs.JetStream { return connect(t, c.url()) }, jetstream.WithReplicas(3))
+	w := newWorkload(t, func() natsjs.JetStream { return connect(t, c.url()) }, jetstream.WithReplicas(3))
 	stop := w.startReceivers(t)
 	events := 50 // to each topic, each time
 	if *long {
@@ -168,11 +168,11 @@ func TestLeaderRestarts(t *testing.T) {
 	v := w.verdict()
 	assert.Zero(t, v.lost+v.repeated+v.reordered, "%v", v)
 	s := stats(t, w.processes[0])
-	assert.Equal(t, len(w.judges), len(s.Topics))
+	assert.Equal(t, len(w.topics), len(s.Topics))
 	for _, topic := range s.Topics {
 		assert.Equal(t, all, topic.Retained, "a Send was repeated and appended twice")
 	}
-	assert.Equal(t, len(w.judges)+1, len(s.Receivers))
+	assert.Equal(t, len(w.topics)+1, len(s.Receivers))
 	for _, r := range s.Receivers {
 		assert.Zero(t, r.Lag, "%+v", r)
 	}

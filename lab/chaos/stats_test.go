@@ -2,12 +2,15 @@ package chaos
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/jetstream"
+	"github.com/memstreamer/memstreamer/metrics"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -114,7 +117,14 @@ func TestStatsFails(t *testing.T) {
 		_, err := s.Stats(t.Context())
 		return err
 	}), "it is limited without a deadline")
+	page := func(says string) {
+		w := httptest.NewRecorder()
+		metrics.NewHandler(s).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/?json", nil))
+		require.Contains(t, w.Body.String(), says)
+	}
+	page(`{"error":"memstreamer/jetstream: Stats: context deadline exceeded"`)
 	l.speak()
+	page(`{"receivers":[],"topics":[]}`)
 	require.NoError(t, js.DeleteStream(t.Context(), streamName))
 	_, err = s.Stats(t.Context())
 	require.ErrorIs(t, err, natsjs.ErrStreamNotFound)

@@ -7,29 +7,10 @@ import (
 	"time"
 
 	"github.com/memstreamer/memstreamer/jetstream"
-	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// stuck is JetStream of which one server takes each message for one that is in
-// process, as long as it leads the stream.
-type stuck struct {
-	natsjs.JetStream
-	leader string
-}
-
-func (s stuck) PublishMsg(ctx context.Context, m *nats.Msg, opts ...natsjs.PublishOpt) (*natsjs.PubAck, error) {
-	stream, err := s.Stream(ctx, streamName)
-	if err != nil {
-		return nil, err
-	}
-	if stream.CachedInfo().Cluster.Leader == s.leader {
-		return nil, &natsjs.APIError{Code: 409, ErrorCode: 10158, Description: "duplicate message id is in process"}
-	}
-	return s.JetStream.PublishMsg(ctx, m, opts...)
-}
 
 // Senders whose message IDs are stuck have another server lead the stream, once
 // for all of them.
@@ -38,12 +19,18 @@ func TestStuckIDs(t *testing.T) {
 	const senders = 8
 	js := connect(t, startCluster(t))
 	newStreamer(t, js, jetstream.WithReplicas(3)) // makes the stream
-	leader, err := leader(t.Context(), js)
+	leader, err := leaderOf(t.Context(), js)
 	require.NoError(t, err)
 	stepdowns, err := js.Conn().SubscribeSync("$JS.API.STREAM.LEADER.STEPDOWN." + streamName)
 	require.NoError(t, err)
 
-	s := newStreamer(t, stuck{js, leader}, jetstream.WithReplicas(3))
+	// One server takes each message for one in process, as long as it leads the stream.
+	s := newStreamer(t, fake{JetStream: js, send: func(ctx context.Context) error {
+		if now, err := leaderOf(ctx, js); err != nil || now != leader {
+			return err
+		}
+		return &natsjs.APIError{Code: 409, ErrorCode: 10158, Description: "duplicate message id is in process"}
+	}}, jetstream.WithReplicas(3))
 	sent := make(chan error, senders)
 	for i := range senders {
 		snd, err := s.NewSender(t.Context(), "topic")
@@ -66,7 +53,7 @@ func TestSendToNextLeader(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	const unconfirmed = 3
 	sends := make(chan int, 10)
-	js := failing{JetStream: startEmbedded(t), publish: func(ctx context.Context) error {
+	js := fake{JetStream: startEmbedded(t), send: func(ctx context.Context) error {
 		n := len(sends) + 1
 		sends <- n
 		if n <= unconfirmed {

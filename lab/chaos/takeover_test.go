@@ -180,7 +180,7 @@ func TestTakeoverNotAppliedYet(t *testing.T) {
 	recv(t, held, "2")
 
 	var asked atomic.Int64
-	there := newStreamer(t, forged{JetStream: js, info: func(info *natsjs.ConsumerInfo) {
+	there := newStreamer(t, fake{JetStream: js, consumerInfo: func(info *natsjs.ConsumerInfo) {
 		if asked.Add(1) <= 3 {
 			info.Delivered = info.AckFloor
 		}
@@ -195,7 +195,8 @@ func TestNoLeader(t *testing.T) {
 	here, js := startStreamer(t)
 	newReceiver(t, here, "topic", "name")
 	var asked atomic.Int64
-	s := newStreamer(t, forged{JetStream: js, clustered: true, info: func(info *natsjs.ConsumerInfo) {
+	clustered := func(info *natsjs.StreamInfo) { info.Cluster = &natsjs.ClusterInfo{Name: "cluster"} }
+	s := newStreamer(t, fake{JetStream: js, streamInfo: clustered, consumerInfo: func(info *natsjs.ConsumerInfo) {
 		n := asked.Add(1)
 		info.Cluster = &natsjs.ClusterInfo{Leader: "server"}
 		if n <= 2 {
