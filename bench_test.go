@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,90 +64,6 @@ func BenchmarkRecv(b *testing.B)       { eachStreamer(b, keeping, bench.Recv) }
 func BenchmarkPass(b *testing.B)       { eachStreamer(b, dropping, bench.Pass(8)) }
 func BenchmarkRetained(b *testing.B)   { eachStreamer(b, keeping, bench.Retained) }
 func BenchmarkCollection(b *testing.B) { eachStreamer(b, keeping, bench.Collection) }
-
-// BenchmarkSendFanout sends an event to waiting receivers of its topic, and ends
-// when each of them has taken and acked it.
-func BenchmarkSendFanout(b *testing.B) {
-	for _, n := range []int{1, 8, 64} {
-		b.Run(receivers(n), func(b *testing.B) {
-			eachStreamer(b, dropping, func(b *testing.B, open bench.Open) {
-				s := bench.Start(b, open)
-				var took, done sync.WaitGroup
-				for i := range n {
-					r := s.Receiver(bench.Topic, strconv.Itoa(i))
-					done.Go(func() {
-						err := bench.Take(s.Ctx, r)
-						for ; err == nil; err = bench.Take(s.Ctx, r) {
-							took.Done()
-						}
-						if !s.Ended() {
-							panic(err) // took would never be done
-						}
-					})
-				}
-				defer done.Wait()
-				defer s.End()
-				sender := s.Sender(bench.Topic)
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i++ {
-					took.Add(n)
-					failOn(b, sender.Send(s.Ctx, i))
-					took.Wait()
-				}
-			})
-		})
-	}
-}
-
-// BenchmarkSparseTopic takes the first event of one topic among as many, over
-// which a million events are spread evenly. The receiver is of a fresh name each
-// time, so that no cursor is near.
-func BenchmarkSparseTopic(b *testing.B) {
-	for _, topics := range []int{1, 1000} {
-		b.Run(fmt.Sprintf("topics=%d", topics), func(b *testing.B) {
-			eachStreamer(b, keeping, func(b *testing.B, open bench.Open) {
-				s := bench.Start(b, open)
-				senders := make([]bench.Sender, topics)
-				for i := range senders {
-					senders[i] = s.Sender(strconv.Itoa(i))
-				}
-				for n := range bench.Scale(1_000_000) {
-					failOn(b, senders[n%topics].Send(s.Ctx, n))
-				}
-				fresh := make([]bench.Receiver, 1000)
-				b.ReportAllocs()
-				for n := 0; b.Loop(); n++ {
-					if n%len(fresh) == 0 {
-						b.StopTimer()
-						for i := range fresh {
-							fresh[i] = s.Receiver(strconv.Itoa(topics-1), strconv.Itoa(n+i))
-						}
-						b.StartTimer()
-					}
-					_, _, err := fresh[n%len(fresh)](s.Ctx)
-					failOn(b, err)
-				}
-			})
-		})
-	}
-}
-
-// BenchmarkOpen opens a receiver of a fresh name, and closes it.
-func BenchmarkOpen(b *testing.B) {
-	for name, s := range map[string]*memstreamer.StreamConstructor{
-		"memstreamer":           memstreamer.New(),
-		"memstreamer+retention": memstreamer.New(memstreamer.WithRetention(dropping)),
-	} {
-		b.Run("streamer="+name, func(b *testing.B) {
-			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
-				r, err := s.NewReceiver(b.Context(), bench.Topic, strconv.Itoa(n))
-				failOn(b, err)
-				failOn(b, r.Close())
-			}
-		})
-	}
-}
 
 // BenchmarkOpenMany opens 200,000 consumers of one topic, seven times over. The fastest
 // time of each call counts, as in BenchmarkSweep. max-ns is the worst of them.

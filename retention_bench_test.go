@@ -97,21 +97,6 @@ func expire(b *testing.B, s *memstreamer.StreamConstructor, clock *steppedClock,
 	clock.Step(3 * time.Hour)
 }
 
-// BenchmarkSlowTopics keeps three events on each of 5,000 topics, long after the
-// first, and after a burst of a thousand on every other topic. The figure to read is
-// B/topic.
-func BenchmarkSlowTopics(b *testing.B) {
-	const topics = 5000
-	for b.Loop() {
-		empty := bench.LiveHeap()
-		s, clock := newRetaining()
-		keepThree(b, s, clock, topics, bench.Scale(1000))
-		b.ReportMetric(float64(bench.LiveHeap()-empty)/topics, "B/topic")
-		runtime.KeepAlive(s)
-	}
-	b.ReportMetric(0, "ns/op")
-}
-
 // keepThree has each topic keep the last three of 600 events, and every other topic
 // begin with a burst.
 func keepThree(tb testing.TB, s *memstreamer.StreamConstructor, clock *steppedClock, topics, burst int) {
