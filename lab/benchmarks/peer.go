@@ -17,8 +17,6 @@ type Peer struct {
 	// Is says what it is, and Lacks which of memstreamer's promises it does not
 	// make.
 	Is, Lacks string
-	// Aside says that it is left out of the README's table.
-	Aside bool
 	// Modules are what it is made of, beyond this repository.
 	Modules []string
 	// Unordered says that a receiver may get events out of the order of their
@@ -53,13 +51,6 @@ var Peers = []Peer{
 		Open:  bench.Polling,
 	},
 	{
-		Name:  "as",
-		Title: "memstreamer, by As",
-		Is:    "memstreamer in the types of luno/workflow",
-		Aside: true,
-		Open:  newAs,
-	},
-	{
 		Name:    "channels",
 		Title:   "Go channels",
 		Is:      "a buffered channel for each receiver, and nothing kept: the floor",
@@ -76,16 +67,6 @@ var Peers = []Peer{
 		Unordered: true,
 		Forgets:   true,
 		Open:      newWatermill,
-	},
-	{
-		Name:      "watermill-persistent",
-		Title:     "Watermill GoChannel, Persistent",
-		Aside:     true,
-		Is:        "the same, which keeps all messages",
-		Modules:   []string{watermillModule},
-		Lacks:     "cursors (a receiver that reopens gets everything again), order, backpressure",
-		Unordered: true,
-		Open:      newWatermillPersistent,
 	},
 	{
 		Name:    "jetstream",

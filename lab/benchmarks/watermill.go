@@ -17,10 +17,6 @@ const watermillModule = "github.com/ThreeDotsLabs/watermill"
 
 func newWatermill() (bench.Broker, error) { return goChannel(gochannel.Config{}, outboxMessage), nil }
 
-func newWatermillPersistent() (bench.Broker, error) {
-	return goChannel(gochannel.Config{Persistent: true}, outboxMessage), nil
-}
-
 // PubSubs are Watermill Pub/Subs, memstreamer's first. The events of their benchmarks
 // are messages as a service might send them.
 var PubSubs = []Peer{

@@ -6,27 +6,15 @@ import (
 	"github.com/luno/workflow"
 	adapter "github.com/luno/workflow/adapters/memstreamer"
 
-	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/internal/bench"
 )
 
 // newWorkflow is luno/workflow's own in-memory adapter.
-func newWorkflow() (bench.Broker, error) {
-	return engineStreamer{adapter.New(), func() error { return nil }}, nil // it has no Close
-}
-
-// newAs is memstreamer as luno/workflow gets it.
-func newAs() (bench.Broker, error) {
-	s := memstreamer.New()
-	return engineStreamer{memstreamer.As[workflow.EventStreamer](s), s.Close}, nil
-}
+func newWorkflow() (bench.Broker, error) { return engineStreamer{adapter.New()}, nil }
 
 // engineStreamer is an EventStreamer of luno/workflow as a Broker. Nothing is
 // converted: events have the engine's types from the outbox on.
-type engineStreamer struct {
-	workflow.EventStreamer
-	close func() error
-}
+type engineStreamer struct{ workflow.EventStreamer }
 
 func (s engineStreamer) NewSender(topic string) (bench.Sender, error) {
 	sender, err := s.EventStreamer.NewSender(context.Background(), topic)
@@ -49,4 +37,4 @@ func (s engineStreamer) NewReceiver(ctx context.Context, topic, name string) (be
 	}, err
 }
 
-func (s engineStreamer) Close() error { return s.close() }
+func (engineStreamer) Close() error { return nil }

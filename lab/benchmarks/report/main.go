@@ -115,18 +115,14 @@ func keepsNone(f rounds.Figure, p benchmarks.Peer) string {
 
 // short is the table of the README.
 func short(r *rounds.Results) string {
-	t := rounds.Table{Figures: []rounds.Figure{handoff, busy, one, retained}, Instead: keepsNone}
-	notes := "\n"
+	text := rounds.Table{Figures: []rounds.Figure{handoff, busy, one, retained}, Peers: benchmarks.Peers, Instead: keepsNone}.Markdown(r) + "\n"
 	for _, p := range benchmarks.Peers {
-		if !p.Aside {
-			t.Peers = append(t.Peers, p)
-			notes += fmt.Sprintf("- %s: %s\n", p.Title, p.Is)
-		}
+		text += fmt.Sprintf("- %s: %s\n", p.Title, p.Is)
 	}
-	return t.Markdown(r) + notes
+	return text
 }
 
-// long is the table of all peers, with what each lacks below it.
+// long has all figures, and says what each peer lacks.
 func long(r *rounds.Results) string {
 	text := rounds.Table{Figures: columns, Peers: benchmarks.Peers, Interval: true, Ratio: true, Instead: keepsNone}.Markdown(r) + "\n"
 	for _, p := range benchmarks.Peers {
