@@ -39,27 +39,28 @@ type dropped struct {
 // come later wait for their outcome or for the next turn. An op is withdrawn when
 // its ctx ends while no transaction with it is under way.
 func (s *Streamer) commit(ctx context.Context, o *op) error {
+	if s.nested() {
+		return errNested
+	}
 	o.done = make(chan struct{})
 	s.mu.Lock()
 	s.queue = append(s.queue, o)
 	s.mu.Unlock()
-	for {
+	for ended := ctx.Done(); ; {
 		select {
 		case s.turn <- struct{}{}:
 			if err := s.lead(ctx, o); err != nil {
 				return err
 			}
+		case tx := <-o.begun:
+			tx.call(ctx, o.f)
 		case <-o.done:
 			return o.err
-		case <-ctx.Done():
+		case <-ended:
 			if s.withdraw(o) {
 				return ctx.Err()
 			}
-			select {
-			case <-o.done:
-			case s.turn <- struct{}{}: // its transaction is over, and it is told or put back
-				<-s.turn
-			}
+			ended = nil // its transaction is under way; lead sees to it if that fails
 		}
 	}
 }
@@ -74,7 +75,7 @@ func (s *Streamer) commitUntilClosed(ctx context.Context, o *op) error {
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
 	err := s.commit(joined, o)
-	if errors.Is(err, context.Canceled) && s.closing.Err() != nil {
+	if errors.Is(err, context.Canceled) && s.closing.Err() != nil && !o.called() {
 		return cmp.Or(ctx.Err(), errClosed)
 	}
 	return err
@@ -93,16 +94,15 @@ func (s *Streamer) withdraw(o *op) bool {
 }
 
 // take moves ops from the queue to tx, those that have waited longest, and returns
-// them. Of a streamer that was closed it takes acks alone: all others are being
-// withdrawn.
+// them. An op that is to be alone waits for its own call to lead. Of a streamer that was
+// closed it takes acks alone: all others are being withdrawn.
 func (s *Streamer) take(tx *transaction) []*op {
 	closed := s.closing.Err() != nil
 	before := len(tx.ops)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = slices.DeleteFunc(s.queue, func(o *op) bool {
-		switch {
-		case closed && o.kind != opAck, len(tx.ops) == maxBatch, len(tx.ops) > 0 && (o.alone || tx.alone()):
+		if closed && o.kind != opAck || len(tx.ops) == maxBatch || o.alone || tx.alone() {
 			return false
 		}
 		tx.ops = append(tx.ops, o)
@@ -114,8 +114,9 @@ func (s *Streamer) take(tx *transaction) []*op {
 // putBack returns the ops of tx, which failed and was rolled back, to the queue. One
 // of them may be to blame: each gets a transaction of its own.
 func (s *Streamer) putBack(tx *transaction) {
+	tx.ops = slices.DeleteFunc(tx.ops, (*op).told)
 	for _, o := range tx.ops {
-		o.alone = true
+		o.alone, o.tx = true, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,8 +129,8 @@ func (s *Streamer) putBack(tx *transaction) {
 var errPanicked = errors.New("the call that was writing panicked, and the outcome is unknown")
 
 // lead writes what waits in one transaction, and gives the turn back. o is the op of
-// the call that leads. If no transaction begins before ctx is done, o is withdrawn,
-// lead returns why, and the others wait on.
+// the call that leads, and is in that transaction. If none begins before ctx is done, o
+// is withdrawn, lead returns why, and the others wait on.
 func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 	tx := newTransaction()
 	err = errPanicked
@@ -146,6 +147,9 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 	if o.told() { // by the leader before
 		return nil
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if s.closing.Err() != nil {
 		if o.kind != opAck {
 			return errClosed
@@ -157,14 +161,17 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 		defer func() { _ = s.leader.file.release() }()
 	}
 	err = s.withConn(ctx, func(conn *sql.Conn) error {
-		if _, err := s.lookUp(conn); err != nil {
+		if err := guard(conn, func() error { return s.start(ctx, conn, tx, o) }); err != nil {
 			return err
 		}
-		if err := s.begin(ctx, conn); err != nil {
-			return err
+		// Deferred, so that what others want is written too while a panic or a Goexit of f
+		// unwinds this goroutine.
+		defer func() {
+			tx.err = guard(conn, func() error { return s.write(tx) })
+		}()
+		if o.tx != nil {
+			o.tx.call(ctx, o.f)
 		}
-		tx.conn, tx.nextID = conn, s.leader.lastID+1
-		tx.err = s.write(tx)
 		return nil
 	})
 	if err != nil {
@@ -173,25 +180,51 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 	return nil
 }
 
-// tell ends the calls of ops with err.
+// start begins tx on conn, with o in it.
+func (s *Streamer) start(ctx context.Context, conn *sql.Conn, tx *transaction, o *op) (err error) {
+	if _, err := s.lookUp(conn); err != nil {
+		return err
+	}
+	if err := s.begin(ctx, conn); err != nil {
+		return err
+	}
+	tx.conn, tx.nextID = conn, s.leader.lastID+1
+	if o.kind == opInTx {
+		if o.tx, err = s.beginTx(tx); err != nil {
+			rollback(conn)
+			return err
+		}
+	}
+	s.withdraw(o)
+	tx.ops = append(tx.ops, o)
+	return nil
+}
+
+// tell ends the calls of ops with err, but for those that know their outcome.
 func tell(err error, ops []*op) {
 	if err != nil {
 		err = fmt.Errorf("memstreamer/sqlite: %w", err)
 	}
 	for _, o := range ops {
-		o.err = err
-		close(o.done)
+		if !o.told() {
+			o.tell(err)
+		}
 	}
 }
 
 // write ends tx with the ops that wait in it, and returns their outcome.
 func (s *Streamer) write(tx *transaction) error {
 	err := s.executeAll(tx)
-	if err == nil {
-		return s.finish(tx)
+	again := !tx.alone()
+	if err != nil {
+		rollback(tx.conn)
+	} else {
+		// A COMMIT may fail for what one of several functions has written, such as a row
+		// that breaks a deferred constraint.
+		err = s.finish(tx)
+		again = again && s.leader.doubt == nil && len(tx.ops) > 1 && slices.ContainsFunc(tx.ops, (*op).called)
 	}
-	rollback(tx.conn)
-	if !tx.alone() {
+	if err != nil && again {
 		s.putBack(tx)
 		return nil
 	}
@@ -201,7 +234,7 @@ func (s *Streamer) write(tx *transaction) error {
 // executeAll executes the ops that wait, and deletes rows.
 func (s *Streamer) executeAll(tx *transaction) error {
 	// Calls that come meanwhile need not wait for the next transaction.
-	for ops := s.take(tx); len(ops) > 0; ops = s.take(tx) {
+	for ops := tx.ops; len(ops) > 0; ops = s.take(tx) {
 		if err := s.execute(tx, ops); err != nil {
 			return err
 		}
@@ -214,6 +247,10 @@ func (s *Streamer) executeAll(tx *transaction) error {
 
 // finish commits tx, and does in memory what it has written.
 func (s *Streamer) finish(tx *transaction) error {
+	if err := s.mark(tx); err != nil {
+		rollback(tx.conn)
+		return err
+	}
 	s.leader.doubt = tx // also if the driver panics
 	err := s.commitOn(tx.conn)
 	if err == nil {
@@ -278,7 +315,7 @@ func (s *Streamer) isCommitted(conn *sql.Conn, tx *transaction) (committed bool,
 // copyHeaders has tx keep no map of its callers', who go on before its outcome is
 // known.
 func (tx *transaction) copyHeaders() {
-	for _, o := range tx.ops {
+	for _, o := range tx.written {
 		o.event.Headers = maps.Clone(o.event.Headers)
 	}
 }

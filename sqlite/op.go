@@ -22,6 +22,10 @@ type op struct {
 	consumer memstreamer.Consumer      // that was written, and is to be opened
 	receiver memstreamer.EventReceiver // of consumer, once it is committed
 
+	f     func(*Tx) error // of an InTx
+	begun chan *Tx        // has the goroutine of the InTx call f, when another one leads
+	tx    *Tx             // of f, once that is to be called
+
 	alone bool          // it failed beside others, and gets a transaction of its own
 	done  chan struct{} // closed when err is the outcome
 	err   error
@@ -34,6 +38,7 @@ const (
 	opAck
 	opReceiver // makes a consumer
 	opForget
+	opInTx
 )
 
 func (o *op) told() bool {
@@ -45,31 +50,51 @@ func (o *op) told() bool {
 	}
 }
 
-// execute writes what ops want to have written, on what memory has now, which is what
-// was committed before.
-func (s *Streamer) execute(tx *transaction, ops []*op) (err error) {
-	var events []any
-	var n int
+func (o *op) tell(err error) {
+	o.err = err
+	close(o.done)
+}
+
+// called reports whether o is of an InTx whose function has begun.
+func (o *op) called() bool { return o.tx != nil && o.tx.called }
+
+// execute writes what ops want to have written, on what memory has now, which is
+// what was committed before.
+func (s *Streamer) execute(tx *transaction, ops []*op) error {
 	for _, o := range ops {
-		switch o.kind {
-		case opSend:
-			e := &o.event
-			e.ID = tx.nextID
-			tx.nextID++
-			n++
-			events = append(events, e.ID, text(o.topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano())
-		case opAck:
-			err = s.moveCursor(tx, o)
-		case opReceiver:
-			err = s.makeCursor(tx, o)
-		case opForget:
-			err = s.forgetCursor(tx, o)
-		}
-		if err != nil {
+		if err := s.executeOne(tx, o); err != nil {
 			return err
 		}
 	}
-	return tx.execRows(s.queries.insert, n, events)
+	err := tx.execRows(s.queries.insert, len(tx.rows)/len(row{}), tx.rows)
+	tx.rows = nil
+	return err
+}
+
+func (s *Streamer) executeOne(tx *transaction, o *op) error {
+	switch o.kind {
+	case opInTx:
+		return s.runTx(tx, o)
+	case opSend:
+		e := &o.event
+		e.ID = tx.nextID
+		tx.nextID++
+		tx.rows = append(tx.rows, e.ID, text(o.topic), text(e.ForeignID), e.Type, o.headers, e.CreatedAt.UnixNano())
+	case opAck:
+		if err := s.moveCursor(tx, o); err != nil {
+			return err
+		}
+	case opReceiver:
+		if err := s.makeCursor(tx, o); err != nil {
+			return err
+		}
+	case opForget:
+		if err := s.forgetCursor(tx, o); err != nil {
+			return err
+		}
+	}
+	tx.written = append(tx.written, o)
+	return nil
 }
 
 func (s *Streamer) moveCursor(tx *transaction, o *op) error {
@@ -171,7 +196,7 @@ func (s *Streamer) deleteDropped(tx *transaction) error {
 func (s *Streamer) apply(tx *transaction) {
 	s.leader.lastID = tx.nextID - 1
 	s.journal.Append(tx.events)
-	for _, o := range tx.ops {
+	for _, o := range tx.written {
 		switch {
 		case o.moves:
 			s.journal.Ack(o.topic, o.name, o.life, o.id)

@@ -45,7 +45,7 @@ type queries struct {
 	setCursors1Aside, moveCursors1                                    string
 	events, cursors, lastID                                           string
 	insert, make, ack, life                                           string
-	hasEvent, position                                                string
+	hasEvent, position, mark                                          string
 	deleteEvents, deleteCursor                                        string
 }
 
@@ -63,7 +63,7 @@ func newQueries(prefix string) queries {
 			DROP TABLE @_cursors_1`),
 
 		events:  q(`SELECT id, topic, foreign_id, type, headers, created_at FROM @_events ORDER BY id`),
-		cursors: q(`SELECT life, topic, name, position, acked_id FROM @_cursors`),
+		cursors: q(`SELECT life, topic, name, position, acked_id FROM @_cursors WHERE topic <> ''`),
 		lastID:  q(`SELECT last_id FROM @_schema`),
 
 		insert: q(`INSERT INTO @_events (id, topic, foreign_id, type, headers, created_at) VALUES (?, ?, ?, ?, ?, ?)`),
@@ -73,6 +73,8 @@ func newQueries(prefix string) queries {
 
 		hasEvent: q(`SELECT EXISTS (SELECT 1 FROM @_events WHERE id = ?)`),
 		position: q(`SELECT coalesce((SELECT position FROM @_cursors WHERE life = ?), -1)`),
+
+		mark: q(`REPLACE INTO @_cursors (topic, name, position, acked_id) VALUES ('', '', 0, 0)`),
 
 		deleteEvents: q(`DELETE FROM @_events WHERE id IN ( VALUES (?))`),
 		deleteCursor: q(`DELETE FROM @_cursors WHERE life = ?`),

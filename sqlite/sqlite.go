@@ -39,6 +39,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/memstreamer/memstreamer"
 )
@@ -68,8 +69,10 @@ type Streamer struct {
 	turn   chan struct{}
 	leader leader
 
+	running atomic.Pointer[Tx] // whose function runs
+
 	mu    sync.Mutex // never held during a call of the database, of memory or of user code
-	queue []*op      // what is to be written: first what has to be alone, then the oldest first
+	queue []*op      // what is to be written
 }
 
 // New returns a streamer on db with the events and cursors that a streamer before
@@ -111,21 +114,25 @@ func New(ctx context.Context, db *sql.DB, opts ...Option) (*Streamer, error) {
 }
 
 func (s *Streamer) open(ctx context.Context) error {
-	return s.withConn(ctx, func(conn *sql.Conn) (err error) {
-		if s.leader.file, err = newFileLock(ctx, conn, s.opts.prefix, s.db.Stats().MaxOpenConnections); err != nil {
-			return err
-		}
-		if err := s.leader.file.acquire(); err != nil {
-			return err
-		}
-		if err = s.createTables(ctx, conn); err == nil {
-			err = s.load(ctx, conn)
-		}
-		if err != nil {
-			return errors.Join(err, s.leader.file.release())
-		}
-		return nil
+	return s.withConn(ctx, func(conn *sql.Conn) error {
+		return guard(conn, func() error { return s.openOn(ctx, conn) })
 	})
+}
+
+func (s *Streamer) openOn(ctx context.Context, conn *sql.Conn) (err error) {
+	if s.leader.file, err = newFileLock(ctx, conn, s.opts.prefix, s.db.Stats().MaxOpenConnections); err != nil {
+		return err
+	}
+	if err := s.leader.file.acquire(); err != nil {
+		return err
+	}
+	if err = s.createTables(ctx, conn); err == nil {
+		err = s.load(ctx, conn)
+	}
+	if err != nil {
+		return errors.Join(err, s.leader.file.release())
+	}
+	return nil
 }
 
 func (s *Streamer) mustBeMade() {

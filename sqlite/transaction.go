@@ -22,8 +22,11 @@ const (
 // transaction is what is written together.
 type transaction struct {
 	conn *sql.Conn
-	ops  []*op
+	ops  []*op // of the calls that share it
 	err  error // their outcome
+
+	written []*op // ops, with what functions have sent and acked in place of their own
+	rows    []any // of events that are still to be inserted
 
 	nextID    int64
 	made      map[consumer]memstreamer.Consumer
@@ -46,7 +49,7 @@ func (tx *transaction) alone() bool { return len(tx.ops) > 0 && tx.ops[0].alone 
 
 // events calls yield with the events that tx has written, and their topics.
 func (tx *transaction) events(yield func(string, *memstreamer.Event) bool) {
-	for _, o := range tx.ops {
+	for _, o := range tx.written {
 		if o.kind == opSend && !yield(o.topic, &o.event) {
 			return
 		}
@@ -69,20 +72,27 @@ func (tx *transaction) execRows(query string, n int, args []any) error {
 	return err
 }
 
-// withConn calls f with a connection of the pool. One on which f panics is closed.
+// withConn calls f with a connection of the pool.
 func (s *Streamer) withConn(ctx context.Context, f func(*sql.Conn) error) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	return f(conn)
+}
+
+// guard calls f, and has the pool close conn if f panics.
+func guard(conn *sql.Conn, f func() error) error {
+	panicked := true
 	defer func() {
-		if p := recover(); p != nil {
+		if panicked {
 			discard(conn)
-			panic(p)
 		}
 	}()
-	return f(conn)
+	err := f()
+	panicked = false
+	return err
 }
 
 // begin begins a transaction on conn, and waits for those of other connections, of
