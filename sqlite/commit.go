@@ -141,6 +141,9 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 		if s.leader.doubt == tx {
 			tx.copyHeaders()
 		}
+		s.mu.Lock()
+		s.keepAcks(tx.acks) // to write one again changes nothing
+		s.mu.Unlock()
 		tell(tx.err, tx.ops)
 		<-s.turn
 	}()
@@ -151,7 +154,7 @@ func (s *Streamer) lead(ctx context.Context, o *op) (err error) {
 		return err
 	}
 	if s.closing.Err() != nil {
-		if o.kind != opAck {
+		if o.kind != opAck && o.kind != opFlush {
 			return errClosed
 		}
 		// The acks of a streamer that was closed need the lock again.
@@ -241,6 +244,9 @@ func (s *Streamer) executeAll(tx *transaction) error {
 	}
 	if tx.alone() || s.closing.Err() != nil { // a streamer after this one may know more
 		return nil
+	}
+	if err := s.writeAcks(tx); err != nil {
+		return err
 	}
 	return s.deleteDropped(tx)
 }

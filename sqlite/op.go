@@ -39,6 +39,7 @@ const (
 	opReceiver // makes a consumer
 	opForget
 	opInTx
+	opFlush // writes the acks that are pending
 )
 
 func (o *op) told() bool {
@@ -75,6 +76,8 @@ func (s *Streamer) executeOne(tx *transaction, o *op) error {
 	switch o.kind {
 	case opInTx:
 		return s.runTx(tx, o)
+	case opFlush:
+		return s.writeAcks(tx)
 	case opSend:
 		e := &o.event
 		e.ID = tx.nextID
@@ -101,6 +104,10 @@ func (s *Streamer) moveCursor(tx *transaction, o *op) error {
 	if o.moves = !s.acked(o); !o.moves {
 		return nil
 	}
+	return s.writeAck(tx, o)
+}
+
+func (s *Streamer) writeAck(tx *transaction, o *op) error {
 	tx.positions[o.life] = o.id
 	_, err := tx.exec(s.queries.ack, o.life, o.id)
 	return err
@@ -195,6 +202,7 @@ func (s *Streamer) deleteDropped(tx *transaction) error {
 // apply does in memory what tx has written. It cannot fail, and reads no clock.
 func (s *Streamer) apply(tx *transaction) {
 	s.leader.lastID = tx.nextID - 1
+	tx.acks = nil
 	s.journal.Append(tx.events)
 	for _, o := range tx.written {
 		switch {

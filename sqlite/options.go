@@ -18,6 +18,7 @@ type options struct {
 	retention  time.Duration
 	clock      memstreamer.Clock
 	ackTimeout time.Duration
+	ackDelay   time.Duration
 	logger     *slog.Logger
 }
 
@@ -47,6 +48,17 @@ func WithClock(c memstreamer.Clock) Option {
 // database. The default is 30 seconds.
 func WithAckTimeout(d time.Duration) Option {
 	return func(o *options) { o.ackTimeout = d }
+}
+
+// WithAckDelay has an Ack return at once, and be written by the next transaction,
+// whichever call that is for, after d if there is none by then, and by Close. It saves
+// the commits of most acks. After a crash, the events of acks that were not written come
+// again, as after a crash before their Ack: of the last d or, while the database fails,
+// of longer, which the logger is told. Receivers and Stats have the ack at once. A
+// [Tx.Ack] waits for nothing, and an Ack after Close is written before it returns. The
+// default, 0, is to write each Ack before it returns.
+func WithAckDelay(d time.Duration) Option {
+	return func(o *options) { o.ackDelay = d }
 }
 
 // WithLogger has l told what no call returns: which outcome a COMMIT had that
@@ -83,6 +95,8 @@ func resolve(opts []Option) (options, error) {
 		return o, errors.New("WithClock: the clock is nil")
 	case o.ackTimeout <= 0:
 		return o, fmt.Errorf("WithAckTimeout: %v is not positive", o.ackTimeout)
+	case o.ackDelay < 0:
+		return o, fmt.Errorf("WithAckDelay: %v is negative; 0 writes each Ack before it returns", o.ackDelay)
 	case o.logger == nil:
 		return o, errors.New("WithLogger: the logger is nil")
 	}

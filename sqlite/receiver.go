@@ -27,7 +27,7 @@ func (r *receiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ac
 // ack commits the event of that ID.
 func (r *receiver) ack(id int64) error {
 	o := &op{kind: opAck, topic: r.topic, name: r.name, life: r.life, id: id}
-	if r.streamer.acked(o) {
+	if r.streamer.acked(o) || r.streamer.ackLater(o) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.streamer.opts.ackTimeout)

@@ -40,6 +40,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
 )
@@ -71,8 +72,9 @@ type Streamer struct {
 
 	running atomic.Pointer[Tx] // whose function runs
 
-	mu    sync.Mutex // never held during a call of the database, of memory or of user code
-	queue []*op      // what is to be written
+	mu      sync.Mutex // never held during a call of the database, of memory or of user code
+	queue   []*op      // what is to be written
+	pending pendingAcks
 }
 
 // New returns a streamer on db with the events and cursors that a streamer before
@@ -105,6 +107,9 @@ func New(ctx context.Context, db *sql.DB, opts ...Option) (*Streamer, error) {
 		turn:    make(chan struct{}, 1),
 	}
 	s.journal = s.memory.Journal()
+	s.pending.byLife = make(map[int64]*op)
+	s.pending.timer = time.AfterFunc(time.Hour, s.flushAcks)
+	s.pending.timer.Stop()
 	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		s.close()
@@ -216,7 +221,7 @@ func (s *Streamer) Stats() memstreamer.Stats {
 func (s *Streamer) Close() error {
 	s.mustBeMade()
 	s.close()
-	err := s.memory.Close()
+	err := errors.Join(s.memory.Close(), s.closeAcks())
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 	return errors.Join(err, s.leader.file.release())

@@ -33,6 +33,11 @@ func TestContract(t *testing.T) {
 			}, contract...)
 		})
 	}
+	t.Run("acks that ride along", func(t *testing.T) {
+		streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
+			return open(t, tempDB(t), WithAckDelay(time.Millisecond))
+		}, contract...)
+	})
 	t.Run("in memory", func(t *testing.T) {
 		streamertest.Run(t, func(t *testing.T) memstreamer.EventStreamer {
 			return open(t, openFile(t, ":memory:", 1))

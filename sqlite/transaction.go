@@ -26,6 +26,7 @@ type transaction struct {
 	err  error // their outcome
 
 	written []*op // ops, with what functions have sent and acked in place of their own
+	acks    []*op // that were pending, until it is known that they are committed
 	rows    []any // of events that are still to be inserted
 
 	nextID    int64
