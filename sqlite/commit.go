@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 
 	"github.com/memstreamer/memstreamer"
@@ -25,6 +26,7 @@ const (
 type leader struct {
 	file    fileLock
 	lastID  int64        // committed
+	shared  bool         // the last transaction was
 	dropped dropped      // by memory, and perhaps still in the database
 	doubt   *transaction // whose outcome is unknown, or nil
 }
@@ -225,7 +227,7 @@ func (s *Streamer) write(tx *transaction) error {
 		// A COMMIT may fail for what one of several functions has written, such as a row
 		// that breaks a deferred constraint.
 		err = s.finish(tx)
-		again = again && s.leader.doubt == nil && len(tx.ops) > 1 && slices.ContainsFunc(tx.ops, (*op).called)
+		again = again && s.leader.doubt == nil && len(tx.ops) > 1 && tx.hasRows()
 	}
 	if err != nil && again {
 		s.putBack(tx)
@@ -236,12 +238,17 @@ func (s *Streamer) write(tx *transaction) error {
 
 // executeAll executes the ops that wait, and deletes rows.
 func (s *Streamer) executeAll(tx *transaction) error {
-	// Calls that come meanwhile need not wait for the next transaction.
+	// Calls that come meanwhile need not wait for the next transaction. Those that shared
+	// the last one were told a moment ago, and may be about to call again.
 	for ops := tx.ops; len(ops) > 0; ops = s.take(tx) {
 		if err := s.execute(tx, ops); err != nil {
 			return err
 		}
+		if s.leader.shared {
+			runtime.Gosched()
+		}
 	}
+	s.leader.shared = len(tx.ops) > 1
 	if tx.alone() || s.closing.Err() != nil { // a streamer after this one may know more
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +48,11 @@ func newTransaction() *transaction {
 
 // alone reports whether what tx writes has failed beside others.
 func (tx *transaction) alone() bool { return len(tx.ops) > 0 && tx.ops[0].alone }
+
+// hasRows reports whether tx may have rows of a caller's own.
+func (tx *transaction) hasRows() bool {
+	return slices.ContainsFunc(tx.written, func(o *op) bool { return o.kind == opInTx })
+}
 
 // events calls yield with the events that tx has written, and their topics.
 func (tx *transaction) events(yield func(string, *memstreamer.Event) bool) {

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -279,8 +278,9 @@ func (s *Streamer) runTx(tx *transaction, o *op) (err error) {
 	if o.tx.err != nil || err != nil {
 		return err
 	}
-	for _, sent := range o.tx.ops {
-		if err := s.executeOne(tx, sent); err != nil {
+	tx.written = append(tx.written, o)
+	for _, part := range o.tx.ops {
+		if err := s.executeOne(tx, part); err != nil {
 			return err
 		}
 	}
@@ -306,7 +306,7 @@ func (tx *Tx) end() (err error) {
 // mark writes what isCommitted finds, for a transaction in which there is only what
 // functions have written: a cursor of no consumer.
 func (s *Streamer) mark(tx *transaction) error {
-	if tx.nextID > s.leader.lastID+1 || len(tx.positions) > 0 || !slices.ContainsFunc(tx.ops, (*op).called) {
+	if tx.nextID > s.leader.lastID+1 || len(tx.positions) > 0 || !tx.hasRows() {
 		return nil
 	}
 	result, err := tx.exec(s.queries.mark)
