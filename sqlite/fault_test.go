@@ -93,6 +93,18 @@ func when(at string, n int64, fault func() error) fault {
 	}
 }
 
+// skip returns fault without what it is asked the first n times that it would fail.
+func skip(n int, fault fault) fault {
+	return func(now string) error {
+		err := fault(now)
+		if err == nil || n == 0 {
+			return err
+		}
+		n--
+		return nil
+	}
+}
+
 func fails() error  { return errInjected }
 func locked() error { return errors.New("database is locked") }
 func panics() error { panic("driver") }

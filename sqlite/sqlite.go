@@ -220,6 +220,9 @@ func (s *Streamer) Stats() memstreamer.Stats {
 // database. It may be called again, and fails only where the lock's file does.
 func (s *Streamer) Close() error {
 	s.mustBeMade()
+	if s.nested() {
+		return errNested
+	}
 	s.close()
 	err := errors.Join(s.memory.Close(), s.closeAcks())
 	s.turn <- struct{}{}

@@ -1,11 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,6 +189,8 @@ func TestNested(t *testing.T) {
 	sendAs(t, s, "orders", "a")
 	_, ack := recv(t, newReceiver(t, s, "orders", "name"))
 	for name, use := range map[string]func() error{
+		"Close":       s.Close,
+		"Forget":      func() error { return s.Forget(context.Background(), "orders", "nobody") },
 		"Send":        func() error { return sendOne(context.Background(), s) },
 		"InTx":        func() error { return s.InTx(context.Background(), func(*Tx) error { return nil }) },
 		"Ack":         ack,
@@ -199,4 +203,419 @@ func TestNested(t *testing.T) {
 		})
 	}
 	holds(t, s, "a")
+}
+
+// TestNestedInAnother has a function use another streamer, whose own function runs on
+// another goroutine meanwhile.
+func TestNestedInAnother(t *testing.T) {
+	a, b := openRows(t), openRows(t)
+	running, goOn := make(chan struct{}), make(chan struct{})
+	other := make(chan error, 1)
+	go func() {
+		other <- b.InTx(context.Background(), func(tx *Tx) error {
+			close(running)
+			<-goOn
+			return both(tx, 1)
+		})
+	}()
+	<-running
+	require.NoError(t, a.InTx(t.Context(), func(tx *Tx) error {
+		sent := start(t, b, func() error { return sendOne(context.Background(), b) })
+		require.False(t, b.nested())
+		close(goOn)
+		return <-sent[0]
+	}))
+	require.NoError(t, <-other)
+	require.ElementsMatch(t, []string{"1", "order-1001"}, sentTo(t, b))
+}
+
+// TestInTxFaults has each statement of an InTx fail, with a row alone in it and with an
+// event too. The caller's rows and the events are there, or neither, and the function is
+// not called again once a COMMIT has been tried.
+func TestInTxFaults(t *testing.T) {
+	type faulty = func() []fault
+	the := func(at string, n int64, how func() error) faulty {
+		return func() []fault { return []fault{when(at, n, how)} }
+	}
+	unknown := func(at string) faulty {
+		return func() []fault { return []fault{when(at, 1, fails), when("before SELECT", 1, fails)} }
+	}
+	for name, test := range map[string]struct {
+		faults  faulty
+		written bool // InTx succeeds
+		kept    bool // what the function has written is there
+		calls   int
+	}{
+		"no fault":                       {func() []fault { return nil }, true, true, 1},
+		"SAVEPOINT":                      {the("before SAVEPOINT", 1, fails), false, false, 0},
+		"RELEASE":                        {the("before RELEASE", 1, fails), true, true, 2},
+		"RELEASE, again":                 {the("before RELEASE", 2, fails), false, false, 2},
+		"RELEASE, after":                 {the("after RELEASE", 2, fails), false, false, 2},
+		"COMMIT that did not happen":     {the("before COMMIT", 1, fails), false, false, 1},
+		"COMMIT that did happen":         {the("after COMMIT", 1, fails), true, true, 1},
+		"COMMIT that another was at":     {the("before COMMIT", 5, locked), true, true, 1},
+		"unknown, and it did not happen": {unknown("before COMMIT"), false, false, 1},
+		"unknown, and it did happen":     {unknown("after COMMIT"), false, true, 1},
+		"a panic of COMMIT, before":      {the("before COMMIT", 1, panics), false, false, 1},
+		"a panic of COMMIT, after":       {the("after COMMIT", 1, panics), false, true, 1},
+		"a panic of SAVEPOINT":           {the("before SAVEPOINT", 1, panics), false, false, 0},
+		"a panic of RELEASE":             {the("after RELEASE", 1, panics), false, false, 1},
+		"a panic of its own statement":   {the("after INSERT INTO app", 1, panics), false, false, 1},
+	} {
+		for _, event := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", event ", event), func(t *testing.T) {
+				s, faults := openFaulty(t)
+				createRows(t, s.db)
+				faults.set(test.faults()...)
+				calls, committed := 0, false
+				err := errors.New("it panicked")
+				func() {
+					defer func() { _ = recover() }()
+					err = s.InTx(t.Context(), func(tx *Tx) error {
+						calls++
+						tx.OnCommit(func() { committed = true })
+						if event {
+							return both(tx, 1)
+						}
+						return insert(tx, 1)
+					})
+				}()
+				assert.Equal(t, test.written, err == nil, err)
+				assert.Equal(t, test.written, committed)
+				assert.Equal(t, test.calls, calls)
+				faults.set()
+				sendAs(t, s, "parcels", "p") // which looks up what is unknown
+				var wantRows []int
+				var wantEvents []string
+				if test.kept {
+					wantRows = []int{1}
+				}
+				if test.kept && event {
+					wantEvents = []string{"1"}
+				}
+				require.Equal(t, wantRows, appRows(t, s.db))
+				holds(t, s, wantEvents...)
+				want := kept(s)
+				require.Equal(t, want, kept(reopen(t, s)))
+			})
+		}
+	}
+}
+
+// TestMarkFails has the statement fail by which a COMMIT could be looked up.
+func TestMarkFails(t *testing.T) {
+	s, faults := openFaulty(t)
+	createRows(t, s.db)
+	faults.set(when("before REPLACE", 1, fails))
+	require.ErrorIs(t, s.InTx(t.Context(), func(tx *Tx) error { return insert(tx, 1) }), errInjected)
+	require.Empty(t, appRows(t, s.db))
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return insert(tx, 1) }))
+	require.Equal(t, []int{1}, appRows(t, s.db))
+}
+
+// TestInTxNeighboursFail has the transaction fail that functions share.
+func TestInTxNeighboursFail(t *testing.T) {
+	for name, test := range map[string]struct {
+		faults []fault
+		kept   bool
+		calls  int32 // of three functions
+	}{
+		"RELEASE":                    {[]fault{when("before RELEASE", 2, fails)}, true, 5},
+		"SAVEPOINT":                  {[]fault{skip(1, when("before SAVEPOINT", 2, fails))}, true, 4},
+		"COMMIT that did not happen": {[]fault{when("before COMMIT", 1, fails)}, true, 6},
+		"COMMIT that did happen":     {[]fault{when("after COMMIT", 1, fails)}, true, 3},
+		"unknown":                    {[]fault{when("after COMMIT", 1, fails), when("before SELECT", 1, fails)}, true, 3},
+		"a panic":                    {[]fault{when("before COMMIT", 1, panics)}, false, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, faults := openFaulty(t)
+			createRows(t, s.db)
+			var calls atomic.Int32
+			var all []func() error
+			for n := range 3 {
+				all = append(all, func() (err error) {
+					defer func() {
+						if p := recover(); p != nil {
+							err = fmt.Errorf("panic: %v", p)
+						}
+					}()
+					return s.InTx(context.Background(), func(tx *Tx) error {
+						calls.Add(1)
+						return both(tx, n)
+					})
+				})
+			}
+			s.turn <- struct{}{} // which has them wait
+			outcomes := start(t, s, all...)
+			faults.set(test.faults...)
+			<-s.turn
+			for _, outcome := range outcomes {
+				err := <-outcome
+				if name == "unknown" {
+					require.ErrorContains(t, err, "outcome of a COMMIT is unknown")
+				} else {
+					require.Equal(t, test.kept, err == nil, err)
+				}
+			}
+			require.Equal(t, test.calls, calls.Load())
+			faults.set()
+			sendAs(t, s, "parcels", "p")
+			var want []string
+			for _, n := range appRows(t, s.db) {
+				want = append(want, fmt.Sprint(n))
+			}
+			require.Equal(t, test.kept, len(want) == 3)
+			if test.kept {
+				require.ElementsMatch(t, want, sentTo(t, s))
+			}
+			stats := kept(s)
+			require.Equal(t, stats, kept(reopen(t, s)))
+		})
+	}
+}
+
+// TestOnCommit sees what functions are called, when, and in which order.
+func TestOnCommit(t *testing.T) {
+	s := openRows(t)
+	var called []string
+	on := func(tx *Tx, what string) {
+		tx.OnCommit(func() {
+			called = append(called, what)
+			require.NoError(t, sendOne(t.Context(), s))
+		})
+	}
+	boom := errors.New("boom")
+	require.Equal(t, boom, s.InTx(t.Context(), func(tx *Tx) error {
+		on(tx, "failed")
+		return boom
+	}))
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error {
+		on(tx, "first")
+		on(tx, "second")
+		require.Empty(t, called)
+		return tx.Send("orders", "0", 0, nil)
+	}))
+	require.Equal(t, []string{"first", "second"}, called)
+	holds(t, s, "0", "order-1001", "order-1001")
+}
+
+// TestErrTxDone uses a Tx whose function has returned.
+func TestErrTxDone(t *testing.T) {
+	s := openRows(t)
+	var kept *Tx
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error {
+		kept = tx
+		return nil
+	}))
+	require.ErrorIs(t, kept.Send("orders", "a", 1, nil), ErrTxDone)
+	require.ErrorIs(t, kept.Ack("orders", "name", 1), ErrTxDone)
+	require.ErrorIs(t, insert(kept, 1), ErrTxDone)
+	_, err := kept.QueryContext(t.Context(), `SELECT 1`)
+	require.ErrorIs(t, err, ErrTxDone)
+	require.ErrorIs(t, kept.QueryRowContext(t.Context(), `SELECT 1`).Scan(new(int)), ErrTxDone)
+	_, err = kept.PrepareContext(t.Context(), `SELECT 1`)
+	require.ErrorIs(t, err, ErrTxDone)
+}
+
+// TestTxStatements uses each of the methods that take SQL.
+func TestTxStatements(t *testing.T) {
+	s := openRows(t)
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error {
+		stmt, err := tx.PrepareContext(t.Context(), `INSERT INTO app VALUES (?)`)
+		require.NoError(t, err)
+		for n := range 3 {
+			_, err := stmt.Exec(n)
+			require.NoError(t, err)
+		}
+		rows, err := tx.QueryContext(t.Context(), `SELECT n FROM app ORDER BY n`)
+		require.NoError(t, err)
+		for want := range 3 {
+			var n int
+			require.True(t, rows.Next())
+			require.NoError(t, rows.Scan(&n))
+			require.Equal(t, want, n)
+		}
+		var count int
+		require.NoError(t, tx.QueryRowContext(t.Context(), `SELECT count(*) FROM app`).Scan(&count))
+		require.Equal(t, 3, count)
+		require.ErrorIs(t, tx.QueryRowContext(t.Context(), `SELECT 1 WHERE 0`).Scan(&count), sql.ErrNoRows)
+		_, err = tx.ExecContext(t.Context(), `SAVEPOINT own; INSERT INTO app VALUES (9); `)
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), `ROLLBACK TO own`)
+		return err
+	}))
+	require.Equal(t, []int{0, 1, 2}, appRows(t, s.db))
+}
+
+// slow takes longer than anything here waits for.
+const slow = `WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200000) INSERT INTO app SELECT n FROM c`
+
+// TestInTxContexts ends contexts before, while and after a function runs.
+func TestInTxContexts(t *testing.T) {
+	s := openRows(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	release := hold(t, s.db)
+	waits := start(t, s, func() error { return s.InTx(ctx, func(*Tx) error { panic("called") }) })
+	cancel()
+	require.ErrorIs(t, <-waits[0], context.Canceled)
+	require.Equal(t, context.Canceled, s.InTx(ctx, func(*Tx) error { panic("called") }))
+	release()
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	require.NoError(t, s.InTx(ctx, func(tx *Tx) error {
+		later, stop := context.WithTimeout(ctx, time.Millisecond)
+		defer stop()
+		_, err := tx.ExecContext(later, slow)
+		require.NoError(t, err, "it has begun")
+		<-later.Done()
+		_, err = tx.ExecContext(later, `DELETE FROM app`)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		cancel()
+		return tx.Send("orders", "a", 1, nil)
+	}))
+	require.Len(t, appRows(t, s.db), 200_000)
+	holds(t, s, "a")
+}
+
+// TestInTxContextBesideAnother ends the context of an InTx while a neighbour's function
+// runs, before its own is called.
+func TestInTxContextBesideAnother(t *testing.T) {
+	s := openRows(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.turn <- struct{}{} // which has them wait
+	errs := start(t, s, func() error {
+		return s.InTx(context.Background(), func(tx *Tx) error { return both(tx, 1) })
+	}, func() error {
+		return s.InTx(context.Background(), func(tx *Tx) error {
+			cancel()
+			return both(tx, 2)
+		})
+	}, func() error { return s.InTx(ctx, func(tx *Tx) error { return both(tx, 3) }) })
+	<-s.turn
+	require.NoError(t, <-errs[0])
+	require.NoError(t, <-errs[1])
+	require.Equal(t, context.Canceled, <-errs[2])
+	require.Equal(t, []int{1, 2}, appRows(t, s.db))
+	require.ElementsMatch(t, []string{"1", "2"}, sentTo(t, s))
+}
+
+// TestInTxAsItCloses closes the streamer while a function runs, and others wait.
+func TestInTxAsItCloses(t *testing.T) {
+	for _, want := range []error{nil, context.Canceled} {
+		s := openRows(t)
+		running, goOn := make(chan struct{}), make(chan struct{})
+		runs, closed := make(chan error, 1), make(chan error, 1)
+		go func() {
+			runs <- s.InTx(context.Background(), func(tx *Tx) error {
+				close(running)
+				<-goOn
+				return cmp.Or(want, both(tx, 1))
+			})
+		}()
+		<-running
+		waits := start(t, s, func() error { return s.InTx(context.Background(), func(tx *Tx) error { return both(tx, 2) }) })
+		go func() { closed <- s.Close() }()
+		require.ErrorIs(t, <-waits[0], memstreamer.ErrClosed)
+		close(goOn)
+		require.Equal(t, want, <-runs, "as it is")
+		require.NoError(t, <-closed)
+		require.ErrorIs(t, s.InTx(context.Background(), func(tx *Tx) error { return nil }), memstreamer.ErrClosed)
+		if want == nil {
+			holds(t, open(t, s.db), "1")
+		} else {
+			require.Empty(t, appRows(t, s.db))
+		}
+	}
+}
+
+// TestTxAck has two receivers get an event, and each want to have its effect.
+func TestTxAck(t *testing.T) {
+	for name, write := range map[string]func(s *Streamer, calls ...func() error) []error{
+		"one after the other": func(s *Streamer, calls ...func() error) (errs []error) {
+			for _, call := range calls {
+				errs = append(errs, call())
+			}
+			return errs
+		},
+		"in one transaction": func(s *Streamer, calls ...func() error) (errs []error) {
+			s.turn <- struct{}{} // which has them wait
+			outcomes := start(t, s, calls...)
+			<-s.turn
+			for _, outcome := range outcomes {
+				errs = append(errs, <-outcome)
+			}
+			return errs
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openRows(t)
+			sendAs(t, s, "orders", "a", "b", "c")
+			r := newReceiver(t, s, "orders", "name")
+			ack := func(n int, ids ...int64) func() error {
+				return func() error {
+					return s.InTx(context.Background(), func(tx *Tx) error {
+						for _, id := range ids {
+							if err := tx.Ack("orders", "name", id); err != nil {
+								return err
+							}
+						}
+						return both(tx, n)
+					})
+				}
+			}
+			errs := write(s, ack(1, 1), ack(2, 1), ack(3, 2, 2), ack(4, 2))
+			require.NoError(t, errs[0])
+			require.ErrorIs(t, errs[1], ErrAcked)
+			require.ErrorIs(t, errs[2], ErrAcked)
+			require.NoError(t, errs[3])
+			require.Equal(t, []int{1, 4}, appRows(t, s.db))
+			take(t, r, "c")
+			require.ErrorIs(t, ack(5, 3)(), ErrAcked, "it was acked by its Ack")
+			require.ErrorContains(t, ack(5, 100)(), "there is no such event")
+			r = newReceiver(t, reopen(t, s), "orders", "name")
+			take(t, r, "1", "4")
+			empty(t, r)
+		})
+	}
+	s := openRows(t)
+	require.ErrorContains(t, s.InTx(t.Context(), func(tx *Tx) error { return tx.Ack("orders", "nobody", 1) }), `topic "orders", name "nobody", event 1: there is no such consumer`)
+}
+
+// TestTxSend sends what is easy to get wrong.
+func TestTxSend(t *testing.T) {
+	s := openRows(t)
+	headers := map[memstreamer.Header]string{memstreamer.HeaderTopic: "orders", "run_id": "1"}
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error {
+		require.ErrorContains(t, tx.Send("", "a", 1, nil), "topic is empty")
+		require.NoError(t, tx.Send("", "a", 1, headers))
+		headers["run_id"] = "2"
+		return tx.Send("parcels", "b", 2, headers)
+	}))
+	r := newReceiver(t, s, "orders", "name")
+	for _, want := range []memstreamer.Event{
+		{ID: 1, ForeignID: "a", Type: 1, Headers: map[memstreamer.Header]string{memstreamer.HeaderTopic: "orders", "run_id": "1"}},
+		{ID: 2, ForeignID: "b", Type: 2, Headers: headers},
+	} {
+		e, ack, err := r.Recv(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, ack())
+		want.CreatedAt = e.CreatedAt
+		require.Equal(t, want, *e)
+	}
+	require.ErrorContains(t, s.InTx(t.Context(), nil), "f is nil")
+}
+
+// TestRowsAlone has functions write no event and no ack: a cursor of no consumer, by
+// which a COMMIT is looked up, is not one of the streamer's.
+func TestRowsAlone(t *testing.T) {
+	s := openRows(t)
+	for n := range 3 {
+		require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return insert(tx, n) }))
+	}
+	require.Equal(t, 1, rows(t, s, "cursors"))
+	s = reopen(t, s)
+	require.Empty(t, s.Stats().Receivers)
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return both(tx, 4) }))
+	require.EqualValues(t, 1, s.Stats().Topics[0].LastID)
 }

@@ -220,6 +220,7 @@ func TestNewRefuses(t *testing.T) {
 		"the logger is nil":       WithLogger(nil),
 		"-1s is not positive":     WithAckTimeout(-time.Second),
 		"-1ns is negative":        WithRetention(-1),
+		"-2ns is negative":        WithAckDelay(-2),
 		"reserved":                WithPrefix("sqlite"),
 		`"" is not a prefix`:      WithPrefix(""),
 		`"a b" is not a prefix`:   WithPrefix("a b"),
@@ -269,6 +270,7 @@ func TestZero(t *testing.T) {
 			func() { _, _ = s.NewReceiver(t.Context(), "orders", "name") },
 			func() { _ = s.Forget(t.Context(), "orders", "name") },
 			func() { s.Stats() },
+			func() { _ = s.InTx(t.Context(), nil) },
 			func() { _ = s.Close() },
 		} {
 			require.PanicsWithValue(t, "memstreamer/sqlite: a nil or zero Streamer is not usable: make one with New", call)
