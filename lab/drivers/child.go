@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -46,8 +47,14 @@ func child(d Driver, file string) {
 	engine, err := d.open(d.DSN(file), 1)
 	check(err)
 	// The first connection sets the journal's mode, beside which no other may open.
-	_, err = engine.Exec(`CREATE TABLE IF NOT EXISTS engine (id INTEGER PRIMARY KEY, data BLOB)`)
-	check(err)
+	for _, table := range []string{
+		`engine (id INTEGER PRIMARY KEY, data BLOB)`,
+		`sent (foreign_id TEXT PRIMARY KEY)`,
+		`acked (topic TEXT, name TEXT, id INTEGER, PRIMARY KEY (topic, name, id))`,
+	} {
+		_, err = engine.Exec(`CREATE TABLE IF NOT EXISTS ` + table)
+		check(err)
+	}
 	go saturate(engine)
 	go fill(db)
 	for {
@@ -108,6 +115,8 @@ func reason(err error) string {
 		return "deadline"
 	case strings.Contains(err.Error(), "is full"):
 		return "full"
+	case errors.Is(err, errOwn):
+		return "own"
 	}
 	check(err)
 	return ""
@@ -119,6 +128,7 @@ func unknown(err error) bool { return strings.Contains(err.Error(), "outcome of 
 // user uses one streamer, until that is closed.
 type user struct {
 	*sqlite.Streamer
+	delays bool // its acks
 
 	mu   sync.Mutex
 	late []func() // acks, for after Close
@@ -130,7 +140,8 @@ func useStreamer(db *sql.DB) {
 	// childRetention, and they would then be forgotten as they should.
 	var ready atomic.Bool
 	started := time.Now()
-	s, err := sqlite.New(context.Background(), db, sqlite.WithRetention(childRetention), sqlite.WithAckTimeout(100*time.Millisecond), sqlite.WithClock(clockFunc(func() time.Time {
+	delay := time.Duration(rand.IntN(2)) * 20 * time.Millisecond
+	s, err := sqlite.New(context.Background(), db, sqlite.WithRetention(childRetention), sqlite.WithAckTimeout(100*time.Millisecond), sqlite.WithAckDelay(delay), sqlite.WithClock(clockFunc(func() time.Time {
 		if ready.Load() {
 			return time.Now()
 		}
@@ -144,7 +155,7 @@ func useStreamer(db *sql.DB) {
 	for _, r := range s.Stats().Receivers {
 		say("found", r.Topic, r.Name, "-", 0)
 	}
-	u := &user{Streamer: s}
+	u := &user{Streamer: s, delays: delay > 0}
 	var using sync.WaitGroup
 	for _, topic := range topics {
 		for _, name := range consumers {
@@ -161,8 +172,17 @@ func useStreamer(db *sql.DB) {
 		using.Go(func() { u.receiveEphemeral(topic) })
 	}
 	time.Sleep(rand.N(300 * time.Millisecond))
-	check(s.Close())
+	err = s.Close()
 	using.Wait()
+	switch {
+	case err == nil:
+		say("closed", "-", "-", "-", 0)
+		u.delays = false
+	case u.delays: // they are lost
+		reason(err)
+	default:
+		check(err)
+	}
 	for _, ack := range u.late {
 		ack()
 	}
@@ -202,7 +222,8 @@ func next(r memstreamer.EventReceiver, topic, name string, d time.Duration) (*me
 	return e, ack
 }
 
-// receive receives and acks, and leaves some acks for after Close.
+// receive receives and acks, one half by InTx with a row that must not be there yet, and
+// leaves some acks for after Close.
 func (u *user) receive(r memstreamer.EventReceiver, topic, name string) {
 	for {
 		e, ack := next(r, topic, name, time.Hour)
@@ -210,10 +231,22 @@ func (u *user) receive(r memstreamer.EventReceiver, topic, name string) {
 			return
 		}
 		id, foreignID := e.ID, e.ForeignID
+		inTx := rand.IntN(2) == 0
+		if inTx {
+			ack = func() error { return u.ackInTx(topic, name, id) }
+		}
 		ackAndSay := func() {
-			if err := ack(); err == nil {
+			delays := u.delays
+			err := ack()
+			if err == nil && inTx {
+				say("effect", topic, name, foreignID, id)
+			}
+			switch {
+			case err == nil && delays && !inTx:
+				say("delayed", topic, name, foreignID, id)
+			case err == nil || errors.Is(err, sqlite.ErrAcked):
 				say("acked", topic, name, foreignID, id)
-			} else if reason(err); !unknown(err) {
+			case reason(err) != "" && !unknown(err) && !delays:
 				say("unacked", topic, name, foreignID, id)
 			}
 		}
@@ -227,7 +260,28 @@ func (u *user) receive(r memstreamer.EventReceiver, topic, name string) {
 	}
 }
 
-// send sends, half of the time with little patience.
+// ackInTx acks an event, and has its effect.
+func (u *user) ackInTx(topic, name string, id int64) error {
+	return u.inTx(context.Background(), func(tx *sqlite.Tx) error {
+		return cmp.Or(tx.Ack(topic, name, id), insert(tx, `INSERT INTO acked (topic, name, id) VALUES (?, ?, ?)`, topic, name, id))
+	})
+}
+
+// inTx calls InTx with a function that fails now and then.
+func (u *user) inTx(ctx context.Context, f func(tx *sqlite.Tx) error) error {
+	return u.InTx(ctx, func(tx *sqlite.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		if rand.IntN(10) == 0 {
+			return errOwn
+		}
+		return nil
+	})
+}
+
+// send sends, half of the time with little patience, and half of the time by InTx with a
+// row beside the event.
 func (u *user) send(topic string) {
 	snd, err := u.NewSender(context.Background(), topic)
 	if err != nil {
@@ -239,7 +293,15 @@ func (u *user) send(topic string) {
 			ctx, cancel = context.WithTimeout(ctx, rand.N(20*time.Millisecond))
 		}
 		foreignID := fmt.Sprintf("%d-%d", os.Getpid(), sent.Add(1))
-		err := snd.Send(ctx, foreignID, 1, map[memstreamer.Header]string{"run_id": foreignID})
+		headers := map[memstreamer.Header]string{"run_id": foreignID}
+		if rand.IntN(2) == 0 {
+			foreignID = inTxPrefix + foreignID
+			err = u.inTx(ctx, func(tx *sqlite.Tx) error {
+				return cmp.Or(insert(tx, `INSERT INTO sent (foreign_id) VALUES (?)`, foreignID), tx.Send(topic, foreignID, 1, headers))
+			})
+		} else {
+			err = snd.Send(ctx, foreignID, 1, headers)
+		}
 		cancel()
 		if err == nil {
 			say("sent", topic, "-", foreignID, 0)
@@ -254,6 +316,9 @@ func (u *user) send(topic string) {
 		}
 	}
 }
+
+// inTxPrefix begins the names of events beside which there is a row.
+const inTxPrefix = "tx-"
 
 var sent atomic.Int64 // events of this process, for their names
 

@@ -3,6 +3,7 @@ package drivers
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +25,8 @@ var kills = flag.Int("kills", 5, "how often Faults kills its child, if all that 
 
 // Faults kills a process again and again whose streamers are closed and opened, whose
 // engine writes all the time, whose disk is full now and then, and whose consumers
-// come and go while retention drops events. Its judge checks what the process was told
+// come and go while retention drops events. Some of its streamers delay acks, and half of
+// its Sends and Acks are by InTx, beside a row. Its judge checks what the process was told
 // against what it finds later, and what a streamer finds in the end.
 func Faults(t *testing.T, d Driver) {
 	file := filepath.Join(t.TempDir(), "test.db")
@@ -66,6 +69,7 @@ func Faults(t *testing.T, d Driver) {
 		}
 	}
 	j.finish()
+	j.beside(db)
 }
 
 // killAfter runs the child, kills it d after its first line, and hands its lines to
@@ -96,9 +100,17 @@ func killAfter(t *testing.T, file string, d time.Duration, read func(line string
 
 type consumer struct{ topic, name string }
 
+// effect is a row beside an ack.
+type effect struct {
+	consumer
+	id int64
+}
+
 // judge checks that no event that was sent is lost, none comes again once it was acked,
 // each comes again whose ack failed, no ID is given twice, no event is there whose Send
-// failed, and no consumer that was forgotten.
+// failed, no consumer that was forgotten, and no row without its event. An ack that was
+// delayed may be lost, but not by Close. That no event is acked twice by InTx, the child
+// sees by its rows.
 type judge struct {
 	t         *testing.T
 	sent      map[string][]string // confirmed, by topic
@@ -106,7 +118,9 @@ type judge struct {
 	ids       map[int64]string    // the event of each ID
 	got       map[consumer]map[string]bool
 	acked     map[consumer]int64 // the greatest ID confirmed
+	delayed   map[consumer]int64 // the same, of this streamer, which may yet be lost
 	last      map[consumer]int64 // the last ID received, by this streamer
+	effects   map[effect]bool    // of acks by InTx, confirmed
 	again     map[consumer]int64 // the ID that has to come next, since its ack failed
 	forgotten map[consumer]bool
 	counts    map[string]int // lines, by what they say
@@ -120,7 +134,9 @@ func newJudge(t *testing.T) *judge {
 		ids:       make(map[int64]string),
 		got:       make(map[consumer]map[string]bool),
 		acked:     make(map[consumer]int64),
+		delayed:   make(map[consumer]int64),
 		last:      make(map[consumer]int64),
+		effects:   make(map[effect]bool),
 		again:     make(map[consumer]int64),
 		forgotten: make(map[consumer]bool),
 		counts:    make(map[string]int),
@@ -160,8 +176,16 @@ func (j *judge) line(line string) {
 		j.failed[foreignID] = true
 	case "received":
 		j.received(c, foreignID, id)
+	case "effect":
+		j.effects[effect{c, id}] = true
 	case "acked":
 		j.acked[c] = id
+	case "delayed":
+		j.delayed[c] = id
+	case "closed":
+		for c, id := range j.delayed {
+			j.acked[c] = max(j.acked[c], id)
+		}
 	case "unacked":
 		j.again[c] = id
 	default:
@@ -169,7 +193,10 @@ func (j *judge) line(line string) {
 	}
 }
 
-func (j *judge) opened() { clear(j.last) }
+func (j *judge) opened() {
+	clear(j.last)
+	clear(j.delayed)
+}
 
 func (j *judge) found(c consumer) {
 	assert.False(j.t, j.forgotten[c], "%s is there after it was forgotten", c)
@@ -186,7 +213,7 @@ func (j *judge) received(c consumer, foreignID string, id int64) {
 		return // it comes and goes
 	}
 	got[foreignID] = true
-	assert.Greater(j.t, id, j.acked[c], "%s received event %d after its ack", c, id)
+	assert.Greater(j.t, id, max(j.acked[c], j.delayed[c]), "%s received event %d after its ack", c, id)
 	assert.GreaterOrEqual(j.t, id, j.last[c], "%s received event %d out of order", c, id)
 	j.last[c] = id
 	if again := j.again[c]; again > 0 {
@@ -209,9 +236,42 @@ func (j *judge) finish() {
 	assert.Empty(j.t, j.missing(), "it has not happened")
 }
 
+// beside checks that a row is there beside each event that was sent by InTx and each
+// ack, and that each row's event was received.
+func (j *judge) beside(db *sql.DB) {
+	there := make(map[string]bool)
+	rows, err := db.Query(`SELECT foreign_id FROM sent`)
+	require.NoError(j.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var foreignID string
+		require.NoError(j.t, rows.Scan(&foreignID))
+		there[foreignID] = true
+	}
+	require.NoError(j.t, rows.Err())
+	for _, foreignID := range j.ids {
+		if strings.HasPrefix(foreignID, inTxPrefix) {
+			assert.True(j.t, there[foreignID], "%s is there without its row", foreignID)
+			delete(there, foreignID)
+		}
+	}
+	assert.Empty(j.t, there, "rows are there without their events")
+
+	rows, err = db.Query(`SELECT topic, name, id FROM acked`)
+	require.NoError(j.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var e effect
+		require.NoError(j.t, rows.Scan(&e.topic, &e.name, &e.id))
+		delete(j.effects, e)
+	}
+	require.NoError(j.t, rows.Err())
+	assert.Empty(j.t, j.effects, "acks are there without their rows")
+}
+
 // missing returns what has yet to happen in the child.
 func (j *judge) missing() string {
-	for _, what := range []string{"found", "forgot", "sent", "failed: closed", "failed: deadline", "failed: full", "acked", "unacked"} {
+	for _, what := range []string{"found", "forgot", "sent", "failed: closed", "failed: deadline", "failed: full", "failed: own", "acked", "effect", "unacked", "delayed", "closed"} {
 		if j.counts[what] == 0 {
 			return what
 		}

@@ -17,3 +17,5 @@ func TestMain(m *testing.M) { drivers.Main(m, driver) }
 func TestDriver(t *testing.T) { drivers.Run(t, driver) }
 
 func TestFaults(t *testing.T) { drivers.Faults(t, driver) }
+
+func TestInTx(t *testing.T) { drivers.InTx(t, driver) }

@@ -17,3 +17,5 @@ var driver = drivers.Driver{Name: "sqlite", DSN: func(file string) string {
 func TestMain(m *testing.M) { drivers.Main(m, driver) }
 
 func TestFaults(t *testing.T) { drivers.Faults(t, driver) }
+
+func TestInTx(t *testing.T) { drivers.InTx(t, driver) }
