@@ -41,7 +41,9 @@ type Event struct {
 // and no receiver of that consumer gets it again. It may be called from any
 // goroutine, any number of times, after Recv's context is done, and after its
 // receiver or streamer is closed. It never moves a position back, so a late Ack of an
-// older event changes nothing. An implementation in memory always returns nil.
+// older event changes nothing. An implementation in memory always returns nil. A durable
+// one returns nil once that is stored, unless it was told to return earlier: then a crash
+// may take back the newest acks, and their events come again.
 type Ack func() error
 
 // EventStreamer makes the senders and receivers of one log of events. The

@@ -36,8 +36,8 @@ var (
 //     a string begins with them. Elsewhere they commit what others have half written, as
 //     what f does after an OR ROLLBACK of a prepared statement is committed by itself.
 //
-// A deferred constraint that f has broken fails the COMMIT: f's is then the error.
-// ctx is not looked at once f was called.
+// A deferred constraint that f has broken fails the COMMIT, with which its own InTx fails.
+// ctx is looked at until f is called, and before it is called again.
 func (s *Streamer) InTx(ctx context.Context, f func(tx *Tx) error) error {
 	s.mustBeMade()
 	if f == nil {

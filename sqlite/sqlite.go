@@ -7,10 +7,18 @@
 //   - [New] loads the events and cursors that are kept into memory.
 //   - A Send commits its event; then memory has it, and Recv can see it.
 //   - A Recv reads memory, and parks there.
-//   - An Ack commits the cursor; then it moves in memory.
+//   - An Ack commits the cursor; then it moves in memory. [WithAckDelay] has it move in
+//     memory first.
 //   - Memory drops what is too old; a later transaction deletes its rows.
+//   - [Streamer.InTx] commits events and acks together with rows of the caller's own.
 //
-// Calls that write at the same time share a transaction.
+// Calls that write at the same time share a transaction. An event on its way:
+//
+//	Send          an Event, and its headers as JSON, on the sender's goroutine
+//	INSERT        a row, with its ID, in one statement for all that are sent together
+//	COMMIT        from here on a crash keeps it
+//	Journal       packed bytes in the log of its topic, in memory, from the same Event
+//	Recv          an Event of the receiver's own, unpacked
 //
 // The contract is that of the three interfaces in package memstreamer, with
 // these additions:
@@ -217,7 +225,9 @@ func (s *Streamer) Stats() memstreamer.Stats {
 // Recv that are parked, and calls of Send and NewReceiver that wait for the
 // database, fail with [memstreamer.ErrClosed]. It returns once nothing is being
 // written, at most an Ack's timeout later, and the next streamer may have the
-// database. It may be called again, and fails only where the lock's file does.
+// database. It may be called again. It fails where the lock's file does, where acks that
+// are pending cannot be written (see [WithAckDelay]), and in a function of
+// [Streamer.InTx].
 func (s *Streamer) Close() error {
 	s.mustBeMade()
 	if s.nested() {
