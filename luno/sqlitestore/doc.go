@@ -1,0 +1,3 @@
+// Package sqlitestore keeps the records and timeouts of luno/workflow in a SQLite
+// database.
+package sqlitestore
