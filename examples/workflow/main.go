@@ -20,56 +20,35 @@ package main
 
 import (
 	"context"
-	_ "embed" // for sample
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/memstreamer/memstreamer/examples/internal/cli"
 	"github.com/memstreamer/memstreamer/examples/internal/fulfilment"
 )
 
-//go:embed sample.jsonl
-var sample string
-
-// The exit statuses. A signal's is signaled and its number, as in shells.
 const (
-	ok       = 0
-	failed   = 1
-	misused  = 2
-	signaled = 128
+	ok      = 0
+	failed  = 1
+	misused = 2
 )
 
-// signalError is the cause of a context that a signal has ended.
-type signalError struct{ syscall.Signal }
-
-func (e signalError) Error() string { return e.String() }
-
 func main() {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		s := <-signals
-		signal.Stop(signals) // the next does what it does by default
-		cancel(signalError{s.(syscall.Signal)})
-	}()
-	p := program{stdin: os.Stdin, stdout: os.Stdout, progress: newProgress(os.Stderr), idle: time.Second}
-	os.Exit(p.run(ctx, os.Args[1:]))
+	p := program{stdin: os.Stdin, stdout: os.Stdout, progress: cli.NewProgress(os.Stderr), idle: time.Second}
+	os.Exit(p.run(cli.Signals(), os.Args[1:]))
 }
 
 // program is the program without its process.
 type program struct {
 	stdin    io.Reader
 	stdout   io.Writer
-	progress *progress
+	progress *cli.Progress
 	idle     time.Duration // of each round, to measure it
 
 	file string
@@ -83,18 +62,18 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case errors.Is(err, flag.ErrHelp):
 		return ok
 	case err != nil:
-		p.progress.say("workflow: %v\nworkflow -h lists the flags.", err)
+		p.progress.Say("workflow: %v\nworkflow -h lists the flags.", err)
 		return misused
 	}
 	orders, err := p.orders(ctx)
 	if err == nil {
 		err = p.rounds(ctx, orders)
 	}
-	if signal, interrupted := errors.AsType[signalError](context.Cause(ctx)); interrupted {
-		return signaled + int(signal.Signal)
+	if status, interrupted := cli.SignalStatus(ctx); interrupted {
+		return status
 	}
 	if err != nil {
-		p.progress.say("workflow: %v", err)
+		p.progress.Say("workflow: %v", err)
 		return failed
 	}
 	return ok
@@ -104,7 +83,7 @@ const about = `workflow runs orders through seven steps of luno/workflow: on the
 own in-memory adapter, on memstreamer, and on memstreamer with the engine's
 outbox parked. Then it prints what each took. An order is a JSON line:
 
-  ` + anOrder + `
+  ` + fulfilment.AnOrder + `
 
 Usage: go run -C examples ./workflow [flags]
 
@@ -141,11 +120,11 @@ func (p *program) orders(ctx context.Context) ([]fulfilment.Order, error) {
 	name, input := p.file, p.stdin
 	switch name {
 	case "":
-		name, input = "the sample", strings.NewReader(sample)
+		name, input = "the sample", fulfilment.Sample()
 	case "-":
 		name = "standard input"
 		if file, ok := input.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-			p.progress.say("Type orders, a JSON line each, and end with Ctrl-D.")
+			p.progress.Say("Type orders, a JSON line each, and end with Ctrl-D.")
 		}
 	default:
 		file, err := os.Open(name)
@@ -161,7 +140,7 @@ func (p *program) orders(ctx context.Context) ([]fulfilment.Order, error) {
 	}
 	read := make(chan result, 1)
 	go func() { // standard input may never end
-		orders, err := readOrders(input)
+		orders, err := fulfilment.ReadOrders(input)
 		read <- result{orders, err}
 	}()
 	select {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/memstreamer/memstreamer/examples/internal/cli"
 	"github.com/memstreamer/memstreamer/examples/internal/fulfilment"
 )
 
@@ -38,7 +39,7 @@ type output struct {
 // run runs the program in this process, with a short idle time.
 func run(ctx context.Context, stdin io.Reader, args ...string) output {
 	var stdout, stderr bytes.Buffer
-	p := program{stdin: stdin, stdout: &stdout, progress: &progress{w: &stderr}, idle: 50 * time.Millisecond}
+	p := program{stdin: stdin, stdout: &stdout, progress: &cli.Progress{W: &stderr}, idle: 50 * time.Millisecond}
 	status := p.run(ctx, args)
 	return output{status, stdout.String(), stderr.String()}
 }
@@ -79,11 +80,11 @@ parked   .*
 // In a bubble time passes only while everything waits for it: for the outbox, where
 // it is not parked.
 func TestParkedRunsWaitForNothing(t *testing.T) {
-	orders, err := readOrders(strings.NewReader(lines(10))) // of which none fails
+	orders, err := fulfilment.ReadOrders(strings.NewReader(lines(10))) // of which none fails
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		a := arrangements[2]
-		r := round{result: result{arrangement: a}, parts: a.open(), progress: newSilence()}
+		r := round{result: result{arrangement: a}, parts: a.open(), progress: &cli.Progress{W: io.Discard}}
 		require.NoError(t, r.run(t.Context(), orders, 0))
 		assert.Equal(t, make([]time.Duration, 10), r.took)
 	})
@@ -92,7 +93,7 @@ func TestParkedRunsWaitForNothing(t *testing.T) {
 // What a round keeps is its own: not that of the rounds before it, and not less
 // because that goes meanwhile.
 func TestEachRoundHasItsOwnHeap(t *testing.T) {
-	orders, err := readOrders(strings.NewReader(lines(5)))
+	orders, err := fulfilment.ReadOrders(strings.NewReader(lines(5)))
 	require.NoError(t, err)
 	for i := range orders {
 		orders[i].Item = strings.Repeat("x", 50_000)
@@ -100,7 +101,7 @@ func TestEachRoundHasItsOwnHeap(t *testing.T) {
 	var heaps []int64
 	for range 2 {
 		a := arrangements[2]
-		r := round{result: result{arrangement: a}, parts: a.open(), progress: newSilence()}
+		r := round{result: result{arrangement: a}, parts: a.open(), progress: &cli.Progress{W: io.Discard}}
 		require.NoError(t, r.run(t.Context(), orders, 0))
 		heaps = append(heaps, r.heap)
 	}
@@ -133,8 +134,8 @@ func TestRefusals(t *testing.T) {
 		{"-what", misused, "flag provided but not defined: -what\n"},
 		{"orders.jsonl", misused, `unexpected argument "orders.jsonl": orders are read from -orders FILE` + "\n"},
 		{"-orders " + bad, failed, bad + ": line 3: id is missing or empty\n"},
-		{"-orders " + empty, failed, empty + ": no orders: want lines like " + anOrder + "\n"},
-		{"-orders -", failed, "standard input: no orders: want lines like " + anOrder + "\n"},
+		{"-orders " + empty, failed, empty + ": no orders: want lines like " + fulfilment.AnOrder + "\n"},
+		{"-orders -", failed, "standard input: no orders: want lines like " + fulfilment.AnOrder + "\n"},
 		{"-orders " + filepath.Join(dir, "none"), failed, "open " + filepath.Join(dir, "none") + ": no such file or directory\n"},
 		{"-orders " + dir, failed, dir + ": read " + dir + ": is a directory\n"},
 	} {
@@ -177,37 +178,8 @@ func TestTroubles(t *testing.T) {
 // What went wrong otherwise is told.
 func TestOtherErrorsAreTold(t *testing.T) {
 	var said bytes.Buffer
-	l := logger{&round{progress: &progress{w: &said}}}
+	l := logger{&round{progress: &cli.Progress{W: &said}}}
 	l.Error(t.Context(), fmt.Errorf("run error: 20 %s", onPurpose))
 	l.Error(t.Context(), io.ErrUnexpectedEOF)
 	assert.Equal(t, "workflow: unexpected EOF\n", said.String())
-}
-
-// On a terminal of 40 columns each line is written over the last, and none wraps.
-func TestProgressOnATerminal(t *testing.T) {
-	var said bytes.Buffer
-	p := &progress{w: &said, width: 40}
-	p.begin("1/3 adapter: 123456 orders")
-	p.show("1/3 adapter: 123456 of 1234567 delivered")
-	p.say("workflow: a message")
-	p.show("2/3 ours: 1 of 2 delivered")
-	p.clear()
-	assert.Equal(t, "1/3 adapter: 123456 orders"+
-		erase+"1/3 adapter: 123456 of 1234567 delivere"+
-		erase+"workflow: a message\n"+
-		"2/3 ours: 1 of 2 delivered"+erase, said.String())
-}
-
-func TestProgressElsewhere(t *testing.T) {
-	read, write, err := os.Pipe()
-	require.NoError(t, err)
-	t.Setenv("TERM", "xterm")
-	p := newProgress(write)
-	p.begin("1/3 adapter: 100 orders")
-	p.show("1/3 adapter: 57 of 100 delivered")
-	p.clear()
-	require.NoError(t, write.Close())
-	said, err := io.ReadAll(read)
-	require.NoError(t, err)
-	assert.Equal(t, "1/3 adapter: 100 orders\n", string(said))
 }

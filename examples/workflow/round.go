@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"runtime"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	adapter "github.com/luno/workflow/adapters/memstreamer"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/examples/internal/cli"
 	"github.com/memstreamer/memstreamer/examples/internal/fulfilment"
 	"github.com/memstreamer/memstreamer/internal/cputime"
 	"github.com/memstreamer/memstreamer/luno"
@@ -73,7 +75,7 @@ func (p *program) arrangements() []arrangement {
 // done before ctx ended, or before a failure.
 func (p *program) rounds(ctx context.Context, orders []fulfilment.Order) (err error) {
 	// What the engine makes once for the whole process is no round's.
-	warm := round{parts: arrangements[len(arrangements)-1].open(), progress: newSilence()}
+	warm := round{parts: arrangements[len(arrangements)-1].open(), progress: &cli.Progress{W: io.Discard}}
 	if err := warm.run(context.WithoutCancel(ctx), orders[:1], 0); err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func (p *program) rounds(ctx context.Context, orders []fulfilment.Order) (err er
 			break
 		}
 	}
-	p.progress.clear()
+	p.progress.Clear()
 	if len(results) > 0 {
 		if _, writeErr := fmt.Fprint(p.stdout, table(len(orders), p.rate, results)); err == nil {
 			err = writeErr
@@ -123,7 +125,7 @@ type result struct {
 type round struct {
 	result
 	parts
-	progress *progress
+	progress *cli.Progress
 	title    string
 	idle     time.Duration
 
@@ -152,7 +154,7 @@ func (r *round) run(ctx context.Context, orders []fulfilment.Order, rate int) er
 		n, err := place(ctx, orders, rate, func(order *fulfilment.Order) error {
 			runID, err := w.Trigger(awaiting, order.ID, workflow.WithInitialValue[fulfilment.Order, fulfilment.Status](order))
 			if order == &orders[0] {
-				r.progress.begin(fmt.Sprintf("%s: %d orders", r.title, len(orders)))
+				r.progress.Begin(fmt.Sprintf("%s: %d orders", r.title, len(orders)))
 			}
 			if err == nil {
 				// As whoever placed the order would.
@@ -175,9 +177,9 @@ func (r *round) run(ctx context.Context, orders []fulfilment.Order, rate int) er
 			placing = false
 		case <-interrupted:
 			interrupted = nil
-			r.progress.say("workflow: %v: finishing the orders in progress; once more to stop at once", context.Cause(ctx))
+			r.progress.Say("workflow: %v: finishing the orders in progress; once more to stop at once", context.Cause(ctx))
 		case <-show.C:
-			r.progress.show(fmt.Sprintf("%s: %d of %d delivered", r.title, len(r.took), len(orders)))
+			r.progress.Show(fmt.Sprintf("%s: %d of %d delivered", r.title, len(r.took), len(orders)))
 		}
 	}
 	r.cpu = cputime.Process() - cpu
@@ -221,7 +223,7 @@ func (r *round) measureIdle(ctx context.Context) {
 	if r.idle == 0 || ctx.Err() != nil {
 		return
 	}
-	r.progress.show(r.title + ": idle")
+	r.progress.Show(r.title + ": idle")
 	start, used := time.Now(), cputime.Process()
 	pause(ctx, r.idle)
 	if ctx.Err() == nil {
@@ -267,7 +269,7 @@ func (l logger) Debug(context.Context, string, map[string]string) {}
 
 func (l logger) Error(_ context.Context, err error) {
 	if !strings.Contains(err.Error(), onPurpose) { // the engine wraps none
-		l.progress.say("workflow: %v", err)
+		l.progress.Say("workflow: %v", err)
 	}
 }
 

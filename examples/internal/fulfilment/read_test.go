@@ -1,4 +1,4 @@
-package main
+package fulfilment_test
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ const good = `{"id":"A","item":"kettle","quantity":1,"price_cents":250}`
 
 func TestLinesAreOrders(t *testing.T) {
 	// The second line ends as on Windows, the last not at all.
-	orders, err := readOrders(strings.NewReader(good + "\n" + `{"id":"B","item":"é","quantity":2,"price_cents":0}` + "\r\n\n \t\n" + anOrder))
+	orders, err := fulfilment.ReadOrders(strings.NewReader(good + "\n" + `{"id":"B","item":"é","quantity":2,"price_cents":0}` + "\r\n\n \t\n" + fulfilment.AnOrder))
 	require.NoError(t, err)
 	require.Equal(t, []fulfilment.Order{
 		{ID: "A", Item: "kettle", Quantity: 1, PriceCents: 250},
@@ -26,7 +26,7 @@ func TestLinesAreOrders(t *testing.T) {
 }
 
 func TestSampleIsGood(t *testing.T) {
-	orders, err := readOrders(strings.NewReader(sample))
+	orders, err := fulfilment.ReadOrders(fulfilment.Sample())
 	require.NoError(t, err)
 	require.Len(t, orders, 100)
 }
@@ -52,10 +52,10 @@ func TestWhatIsWrongWithALine(t *testing.T) {
 		`{"id":"A","item":"x","quantity":1,"price_cents":-1}`:                   `price_cents must be 0 or more, not -1`,
 		`{"id":"A","item":"x","quantity":2,"price_cents":9223372036854775807}`:  `quantity times price_cents is too large`,
 		`{"id":"` + strings.Repeat("A", 200<<10) + `","item":"x","quantity":1}`: `longer than 64 KiB`,
-		anOrder: `line 1 has the id "A-1" too`,
+		fulfilment.AnOrder: `line 1 has the id "A-1" too`,
 	} {
 		t.Run(want, func(t *testing.T) {
-			_, err := readOrders(strings.NewReader(anOrder + "\n\n" + text + "\n" + good))
+			_, err := fulfilment.ReadOrders(strings.NewReader(fulfilment.AnOrder + "\n\n" + text + "\n" + good))
 			require.EqualError(t, err, "line 3: "+want)
 		})
 	}
@@ -63,13 +63,13 @@ func TestWhatIsWrongWithALine(t *testing.T) {
 
 func TestNoOrders(t *testing.T) {
 	for _, text := range []string{"", "\n \n"} {
-		_, err := readOrders(strings.NewReader(text))
-		require.EqualError(t, err, "no orders: want lines like "+anOrder)
+		_, err := fulfilment.ReadOrders(strings.NewReader(text))
+		require.EqualError(t, err, "no orders: want lines like "+fulfilment.AnOrder)
 	}
 }
 
 func TestTheErrorOfTheInputIsPassedOn(t *testing.T) {
 	broken := errors.New("broken")
-	_, err := readOrders(io.MultiReader(strings.NewReader(good+"\n"), iotest.ErrReader(broken)))
+	_, err := fulfilment.ReadOrders(io.MultiReader(strings.NewReader(good+"\n"), iotest.ErrReader(broken)))
 	require.Equal(t, broken, err)
 }

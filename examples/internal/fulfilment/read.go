@@ -1,8 +1,9 @@
-package main
+package fulfilment
 
 import (
 	"bufio"
 	"bytes"
+	_ "embed" // for sample
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,18 +11,22 @@ import (
 	"math"
 	"reflect"
 	"strings"
-
-	"github.com/memstreamer/memstreamer/examples/internal/fulfilment"
 )
 
-const (
-	anOrder = `{"id": "A-1", "item": "kettle", "quantity": 1, "price_cents": 6450}`
-	maxLine = 64 << 10 // bytes
-)
+//go:embed sample.jsonl
+var sample string
 
-// readOrders reads orders as JSON lines. Blank lines are skipped; the first line
+// Sample is an input of a hundred orders.
+func Sample() io.Reader { return strings.NewReader(sample) }
+
+// AnOrder is a line that ReadOrders reads.
+const AnOrder = `{"id": "A-1", "item": "kettle", "quantity": 1, "price_cents": 6450}`
+
+const maxLine = 64 << 10 // bytes
+
+// ReadOrders reads orders as JSON lines. Blank lines are skipped; the first line
 // that is no order, or that has the id of one before it, is an error.
-func readOrders(r io.Reader) (orders []fulfilment.Order, err error) {
+func ReadOrders(r io.Reader) (orders []Order, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	lineOf := make(map[string]int) // by id
@@ -47,15 +52,15 @@ func readOrders(r io.Reader) (orders []fulfilment.Order, err error) {
 	case err != nil:
 		return nil, err
 	case orders == nil:
-		return nil, errors.New("no orders: want lines like " + anOrder)
+		return nil, errors.New("no orders: want lines like " + AnOrder)
 	}
 	return orders, nil
 }
 
-func parse(line []byte) (order fulfilment.Order, err error) {
+func parse(line []byte) (order Order, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
-	var decoded *fulfilment.Order
+	var decoded *Order
 	if err := decoder.Decode(&decoded); err != nil {
 		return order, explain(err)
 	}
@@ -69,7 +74,7 @@ func parse(line []byte) (order fulfilment.Order, err error) {
 }
 
 // check returns what is wrong with an order, or nil.
-func check(o fulfilment.Order) error {
+func check(o Order) error {
 	switch {
 	case o.ID == "":
 		return errors.New("id is missing or empty")
