@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 // event is what the engine's outbox sends for a record.
@@ -15,6 +16,9 @@ type event struct {
 	status  int
 	headers map[memstreamer.Header]string
 }
+
+// send sends e when tx is committed.
+func (e *event) send(tx *sqlite.Tx) error { return tx.Send(e.topic(), e.runID, e.status, e.headers) }
 
 func (e *event) topic() string { return e.headers[memstreamer.HeaderTopic] }
 

@@ -14,6 +14,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/memstreamer/memstreamer/luno/sqlitestore"
+	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,7 @@ func tempDB(t testing.TB, pool int) *sql.DB {
 
 // withOutbox returns a store whose events are sent by the engine.
 func withOutbox(t testing.TB, db *sql.DB) *sqlitestore.Store {
-	s, err := sqlitestore.New(t.Context(), db)
+	s, err := sqlitestore.New(t.Context(), db, nil)
 	require.NoError(t, err)
 	return s
 }
@@ -45,4 +46,14 @@ func record(runID string, version uint) *workflow.Record {
 		Object: fmt.Append(nil, version), CreatedAt: time.UnixMicro(1), UpdatedAt: time.UnixMicro(int64(version)),
 		Meta: workflow.Meta{RunStateReason: "reason", StatusDescription: "description", Version: version, TraceOrigin: "origin"},
 	}
+}
+
+// withStreamer returns a store that sends events itself, and its streamer.
+func withStreamer(t testing.TB, db *sql.DB, opts ...sqlite.Option) (*sqlite.Streamer, *sqlitestore.Store) {
+	streamer, err := sqlite.New(t.Context(), db, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, streamer.Close()) })
+	s, err := sqlitestore.New(t.Context(), db, streamer)
+	require.NoError(t, err)
+	return streamer, s
 }

@@ -7,9 +7,13 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
+	"weak"
 
 	"github.com/luno/workflow"
+
+	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 // Option configures [New], which fails if a value is invalid.
@@ -27,15 +31,37 @@ var prefixes = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // Store is a [workflow.RecordStore] on a SQLite database. Make one with [New]. Its
 // methods are safe for concurrent use.
 type Store struct {
-	db     *sql.DB
-	prefix string
+	db       *sql.DB
+	streamer *sqlite.Streamer // nil if there is an outbox
+	prefix   string
+	lookup   *sql.Stmt // the engine calls it twice a step
+	latest   *sql.Stmt
+
+	mu     sync.Mutex
+	staged map[weak.Pointer[time.Location]][]func(*sqlite.Tx) error // see mark
 }
 
 var _ workflow.RecordStore = (*Store)(nil)
 
-// New returns a store on db.
-func New(ctx context.Context, db *sql.DB, opts ...Option) (*Store, error) {
-	s := &Store{db: db, prefix: "workflow"}
+// New returns a store on db, in tables of its own, which it makes where there are none.
+//
+// With a streamer, which has to be on the database of db, Store commits a record together
+// with its event, and the event can be received at once: build the workflow with
+// [workflow.WithoutOutbox]. What a store without a streamer has left in the outbox is
+// sent before New returns.
+//
+// With a nil streamer, there is an outbox, for the engine to send from to any streamer:
+// see luno.ParkOutbox. Where others write too, db needs a busy_timeout.
+//
+// New fails with an error that names both versions for tables that a newer version of
+// this package has made, and with one that says which if db or an option is nil or
+// invalid, or if streamer is on another database.
+//
+// db stays the caller's, to be closed after the streamer. It may have a pool of one
+// connection. The store has statements compiled for as long as db is open: one store of a
+// prefix is enough for a db.
+func New(ctx context.Context, db *sql.DB, streamer *sqlite.Streamer, opts ...Option) (*Store, error) {
+	s := &Store{db: db, streamer: streamer, prefix: "workflow", staged: make(map[weak.Pointer[time.Location]][]func(*sqlite.Tx) error)}
 	for i, opt := range opts {
 		if opt == nil {
 			return nil, wrap("New", fmt.Errorf("option %d of %d is nil", i+1, len(opts)))
@@ -62,7 +88,30 @@ func (s *Store) open(ctx context.Context) error {
 	case file == "" && s.db.Stats().MaxOpenConnections != 1:
 		return errors.New("a database in memory has as many copies as connections: call db.SetMaxOpenConns(1) first")
 	}
-	return s.write(ctx, func(tx dbtx) error { return s.createTables(ctx, tx) })
+	if s.streamer == nil {
+		err = s.write(ctx, func(tx dbtx) error { return s.createTables(ctx, tx) })
+	} else {
+		err = s.streamer.InTx(ctx, func(tx *sqlite.Tx) error {
+			its, err := fileOf(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if its != file {
+				return fmt.Errorf("the streamer is on another database, %q, and db is on %q: give both the same one", its, file)
+			}
+			if err := s.createTables(ctx, tx); err != nil {
+				return err
+			}
+			return s.sendOutbox(ctx, tx)
+		})
+	}
+	if err == nil {
+		s.lookup, err = s.db.PrepareContext(ctx, s.sql(selectLookup)) // fails on another database in memory
+	}
+	if err == nil {
+		s.latest, err = s.db.PrepareContext(ctx, s.sql(selectLatest))
+	}
+	return err
 }
 
 // fileOf returns the file of a database, or nothing for one in memory.
@@ -88,13 +137,31 @@ func (s *Store) Store(ctx context.Context, record *workflow.Record) error {
 	if err != nil {
 		return wrap("Store", err)
 	}
-	return wrap("Store", s.write(ctx, func(tx dbtx) error {
+	if s.streamer == nil {
+		return wrap("Store", s.write(ctx, func(tx dbtx) error {
+			if err := s.put(ctx, tx, record); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO @_outbox (id, workflow_name, data, created_at) VALUES (?, ?, ?, ?)`),
+				data.ID, data.WorkflowName, data.Data, time.Now().UnixMicro())
+			return err
+		}))
+	}
+	e, err := decodeEvent(data.Data)
+	if err != nil {
+		return wrap("Store", err)
+	}
+	staged := s.stagedFor(record)
+	return wrap("Store", s.inTx(ctx, func(tx *sqlite.Tx) error {
 		if err := s.put(ctx, tx, record); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO @_outbox (id, workflow_name, data, created_at) VALUES (?, ?, ?, ?)`),
-			data.ID, data.WorkflowName, data.Data, time.Now().UnixMicro())
-		return err
+		for _, f := range staged {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
+		return e.send(tx)
 	}))
 }
 
@@ -105,6 +172,8 @@ const (
 		ON CONFLICT (run_id) DO UPDATE SET run_state = excluded.run_state, status = excluded.status, object = excluded.object, updated_at = excluded.updated_at,
 			run_state_reason = excluded.run_state_reason, status_description = excluded.status_description, version = excluded.version
 		WHERE version = 0`
+	selectLookup = `SELECT ` + columns + ` FROM @_records WHERE run_id = ?`
+	selectLatest = `SELECT ` + columns + ` FROM @_records WHERE workflow_name = ? AND foreign_id = ? ORDER BY id DESC LIMIT 1`
 	updateRecord = `UPDATE @_records SET run_state = ?, status = ?, object = ?, updated_at = ?, run_state_reason = ?, status_description = ?, version = ?
 		WHERE run_id = ? AND version = ?`
 )
@@ -140,17 +209,24 @@ func scanRecord(row interface{ Scan(...any) error }) (r workflow.Record, err err
 
 // Lookup implements [workflow.RecordStore].
 func (s *Store) Lookup(ctx context.Context, runID string) (*workflow.Record, error) {
-	return s.one(ctx, "Lookup", `WHERE run_id = ?`, runID)
+	return s.one(ctx, "Lookup", s.lookup, selectLookup, runID)
 }
 
-// Latest implements [workflow.RecordStore]. It returns the record of the run that was
-// stored first last.
+// Latest implements [workflow.RecordStore]: it returns the record of the run that began
+// last.
 func (s *Store) Latest(ctx context.Context, workflowName, foreignID string) (*workflow.Record, error) {
-	return s.one(ctx, "Latest", `WHERE workflow_name = ? AND foreign_id = ? ORDER BY id DESC LIMIT 1`, workflowName, foreignID)
+	return s.one(ctx, "Latest", s.latest, selectLatest, workflowName, foreignID)
 }
 
-func (s *Store) one(ctx context.Context, method, where string, args ...any) (*workflow.Record, error) {
-	r, err := scanRecord(s.reader(ctx).QueryRowContext(ctx, s.sql(`SELECT `+columns+` FROM @_records `+where), args...))
+// one returns the record that stmt finds, or query in a transaction of ctx.
+func (s *Store) one(ctx context.Context, method string, stmt *sql.Stmt, query string, args ...any) (*workflow.Record, error) {
+	var row *sql.Row
+	if tx := txOf(ctx); tx != nil {
+		row = tx.QueryRowContext(ctx, s.sql(query), args...)
+	} else {
+		row = stmt.QueryRowContext(ctx, args...)
+	}
+	r, err := scanRecord(row)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, workflow.ErrRecordNotFound
@@ -206,8 +282,14 @@ func (s *Store) List(ctx context.Context, workflowName string, offset int64, lim
 	return list, wrap("List", err)
 }
 
-// ListOutboxEvents implements [workflow.RecordStore].
+// ListOutboxEvents implements [workflow.RecordStore]. With a streamer there are none: it
+// parks until ctx is done, so that a workflow that was built without
+// [workflow.WithoutOutbox] polls nothing either.
 func (s *Store) ListOutboxEvents(ctx context.Context, workflowName string, limit int64) ([]workflow.OutboxEvent, error) {
+	if s.streamer != nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	events, err := queryAll(ctx, s.reader(ctx), s.sql(`SELECT id, workflow_name, data, created_at FROM @_outbox WHERE workflow_name = ? ORDER BY position LIMIT ?`),
 		scanOutbox, workflowName, limit)
 	return events, wrap("ListOutboxEvents", err)
@@ -226,4 +308,23 @@ func (s *Store) DeleteOutboxEvent(ctx context.Context, id string) error {
 		_, err := tx.ExecContext(ctx, s.sql(`DELETE FROM @_outbox WHERE id = ?`), id)
 		return err
 	}))
+}
+
+// sendOutbox sends what is in the outbox.
+func (s *Store) sendOutbox(ctx context.Context, tx *sqlite.Tx) error {
+	events, err := queryAll(ctx, tx, s.sql(`SELECT id, workflow_name, data, created_at FROM @_outbox ORDER BY position`), scanOutbox)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	for _, e := range events {
+		decoded, err := decodeEvent(e.Data)
+		if err != nil {
+			return err
+		}
+		if err := decoded.send(tx); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, s.sql(`DELETE FROM @_outbox`))
+	return err
 }

@@ -15,16 +15,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/memstreamer/memstreamer/luno/sqlitestore"
+	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 // TestSuites runs those of the engine.
 func TestSuites(t *testing.T) {
-	for _, pool := range []int{1, 4} {
-		t.Run(fmt.Sprint("pool of ", pool), func(t *testing.T) {
-			adaptertest.RunRecordStoreTest(t, func() workflow.RecordStore { return withOutbox(t, tempDB(t, pool)) })
-			adaptertest.RunTimeoutStoreTest(t, func() workflow.TimeoutStore { return withOutbox(t, tempDB(t, pool)).Timeouts() })
+	t.Run("outbox, pool of four", func(t *testing.T) {
+		adaptertest.RunRecordStoreTest(t, func() workflow.RecordStore { return withOutbox(t, tempDB(t, 4)) })
+		adaptertest.RunTimeoutStoreTest(t, func() workflow.TimeoutStore { return withOutbox(t, tempDB(t, 4)).Timeouts() })
+	})
+	t.Run("streamer, pool of one", func(t *testing.T) {
+		// All but the fourth and the fifth, which look into the outbox.
+		stores := 0
+		adaptertest.RunRecordStoreTest(t, func() workflow.RecordStore {
+			if stores++; stores == 4 || stores == 5 {
+				return withOutbox(t, tempDB(t, 1))
+			}
+			_, s := withStreamer(t, tempDB(t, 1))
+			return s
 		})
-	}
+		adaptertest.RunTimeoutStoreTest(t, func() workflow.TimeoutStore {
+			_, s := withStreamer(t, tempDB(t, 1))
+			return s.Timeouts()
+		})
+	})
 }
 
 // TestRecords has each part of a record come back.
@@ -62,7 +76,27 @@ func TestRecords(t *testing.T) {
 // TestVersions stores a record over the version before it alone, and no event for one
 // that was not stored.
 func TestVersions(t *testing.T) {
-	s := withOutbox(t, tempDB(t, 4))
+	for _, pool := range []int{1, 4} {
+		s := withOutbox(t, tempDB(t, pool))
+		versions(t, s)
+		events, err := s.ListOutboxEvents(t.Context(), "orders", 100)
+		require.NoError(t, err)
+		require.Len(t, events, 4)
+		streamer, s := withStreamer(t, tempDB(t, pool))
+		versions(t, s)
+		require.EqualValues(t, 4, kept(streamer))
+	}
+}
+
+// kept returns how many events are kept.
+func kept(s *sqlite.Streamer) (n int) {
+	for _, topic := range s.Stats().Topics {
+		n += topic.Retained
+	}
+	return n
+}
+
+func versions(t *testing.T, s *sqlitestore.Store) {
 	require.ErrorContains(t, s.Store(t.Context(), record("run", 2)), "version 2 of the record of run run is not the next")
 	for version := uint(1); version <= 3; version++ {
 		require.NoError(t, s.Store(t.Context(), record("run", version)))
@@ -84,9 +118,6 @@ func TestVersions(t *testing.T) {
 	got, err := s.Lookup(t.Context(), "run")
 	require.NoError(t, err)
 	require.Equal(t, record("run", 4), got)
-	events, err := s.ListOutboxEvents(t.Context(), "orders", 100)
-	require.NoError(t, err)
-	require.Len(t, events, 4)
 }
 
 // TestList has pages follow one another in both orders, and filters of several values.
@@ -154,23 +185,31 @@ func TestTimeouts(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for want, open := range map[string]func() (*sqlitestore.Store, error){
-		"db is nil":            func() (*sqlitestore.Store, error) { return sqlitestore.New(t.Context(), nil) },
-		"option 1 of 1 is nil": func() (*sqlitestore.Store, error) { return sqlitestore.New(t.Context(), tempDB(t, 1), nil) },
+		"db is nil":            func() (*sqlitestore.Store, error) { return sqlitestore.New(t.Context(), nil, nil) },
+		"option 1 of 1 is nil": func() (*sqlitestore.Store, error) { return sqlitestore.New(t.Context(), tempDB(t, 1), nil, nil) },
 		`WithPrefix: "a b" is not a prefix of letters, digits and underscores`: func() (*sqlitestore.Store, error) {
-			return sqlitestore.New(t.Context(), tempDB(t, 1), sqlitestore.WithPrefix("a b"))
+			return sqlitestore.New(t.Context(), tempDB(t, 1), nil, sqlitestore.WithPrefix("a b"))
 		},
-		"call db.SetMaxOpenConns(1) first": func() (*sqlitestore.Store, error) { return sqlitestore.New(t.Context(), openDB(t, ":memory:", 2)) },
+		"call db.SetMaxOpenConns(1) first": func() (*sqlitestore.Store, error) { return sqlitestore.New(t.Context(), openDB(t, ":memory:", 2), nil) },
 		"the tables are of version 2, made by a newer version of this package, which knows version 1": func() (*sqlitestore.Store, error) {
 			db := tempDB(t, 1)
 			withOutbox(t, db)
 			_, err := db.Exec(`UPDATE workflow_schema SET version = 2`)
 			require.NoError(t, err)
-			return sqlitestore.New(t.Context(), db)
+			return sqlitestore.New(t.Context(), db, nil)
+		},
+		"the streamer is on another database, ": func() (*sqlitestore.Store, error) {
+			streamer, _ := withStreamer(t, tempDB(t, 1))
+			return sqlitestore.New(t.Context(), tempDB(t, 1), streamer)
+		},
+		"no such table: workflow_records": func() (*sqlitestore.Store, error) { // of two in memory
+			streamer, _ := withStreamer(t, openDB(t, ":memory:", 1))
+			return sqlitestore.New(t.Context(), openDB(t, ":memory:", 1), streamer)
 		},
 		"context canceled": func() (*sqlitestore.Store, error) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			return sqlitestore.New(ctx, tempDB(t, 1))
+			return sqlitestore.New(ctx, tempDB(t, 1), nil)
 		},
 	} {
 		s, err := open()
@@ -184,7 +223,7 @@ func TestNewRefuses(t *testing.T) {
 func TestPrefixes(t *testing.T) {
 	db := tempDB(t, 1)
 	a := withOutbox(t, db)
-	b, err := sqlitestore.New(t.Context(), db, sqlitestore.WithPrefix("B_2"))
+	b, err := sqlitestore.New(t.Context(), db, nil, sqlitestore.WithPrefix("B_2"))
 	require.NoError(t, err)
 	require.NoError(t, a.Store(t.Context(), record("run", 1)))
 	_, err = b.Lookup(t.Context(), "run")
@@ -213,4 +252,35 @@ func TestErrors(t *testing.T) {
 		require.EqualError(t, err, "memstreamer/luno/sqlitestore: "+method+": sql: database is closed")
 		require.False(t, errors.Is(err, workflow.ErrRecordNotFound))
 	}
+}
+
+// TestOutboxThenStreamer sends what a store with an outbox has left, and has the engine
+// look for nothing more.
+func TestOutboxThenStreamer(t *testing.T) {
+	db := tempDB(t, 1)
+	s := withOutbox(t, db)
+	for version := range uint(300) {
+		require.NoError(t, s.Store(t.Context(), record("run", version+1)))
+	}
+	streamer, s := withStreamer(t, db)
+	r, err := streamer.NewReceiver(t.Context(), workflow.Topic("orders", 11), "name")
+	require.NoError(t, err)
+	e, _, err := r.Recv(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(1), e.ID, "out of order")
+	require.Equal(t, "run", e.ForeignID)
+	require.Equal(t, "1", e.Headers["record_version"])
+	_, err = sqlitestore.New(t.Context(), db, streamer)
+	require.NoError(t, err)
+	require.Len(t, streamer.Stats().Topics, 300, "one for each status")
+	require.Equal(t, 300, kept(streamer))
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	events, err := s.ListOutboxEvents(ctx, "orders", 100)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Empty(t, events)
+	var left int
+	require.NoError(t, db.QueryRow(`SELECT count(*) FROM workflow_outbox`).Scan(&left))
+	require.Zero(t, left)
 }

@@ -3,6 +3,8 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+
+	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 // dbtx is what statements are executed on: a database or a transaction.
@@ -12,8 +14,37 @@ type dbtx interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// write calls f with a transaction.
+type txKey struct{}
+
+// WithTx returns a context by which a call of the engine, such as Trigger or Callback,
+// reads and stores in tx, a transaction of the store's streamer: it is committed with
+// whatever else is written in tx, or not at all. If the call fails, the function that got
+// tx has to fail too: a part of what the call wrote may be in tx.
+//
+// The context is for calls within that function alone.
+func WithTx(ctx context.Context, tx *sqlite.Tx) context.Context {
+	return context.WithValue(ctx, txKey{}, tx)
+}
+
+func txOf(ctx context.Context) *sqlite.Tx {
+	tx, _ := ctx.Value(txKey{}).(*sqlite.Tx)
+	return tx
+}
+
+// inTx calls f with the transaction of ctx, or with one of the streamer's.
+func (s *Store) inTx(ctx context.Context, f func(*sqlite.Tx) error) error {
+	if tx := txOf(ctx); tx != nil {
+		return f(tx)
+	}
+	return s.streamer.InTx(ctx, f)
+}
+
+// write calls f with a transaction: that of inTx, or one of the database's if there is
+// no streamer.
 func (s *Store) write(ctx context.Context, f func(dbtx) error) error {
+	if s.streamer != nil || txOf(ctx) != nil {
+		return s.inTx(ctx, func(tx *sqlite.Tx) error { return f(tx) })
+	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -26,7 +57,12 @@ func (s *Store) write(ctx context.Context, f func(dbtx) error) error {
 }
 
 // reader returns what a call reads from.
-func (s *Store) reader(ctx context.Context) dbtx { return s.db }
+func (s *Store) reader(ctx context.Context) dbtx {
+	if tx := txOf(ctx); tx != nil {
+		return tx
+	}
+	return s.db
+}
 
 // queryAll returns what scan makes of each row.
 func queryAll[T any](ctx context.Context, db dbtx, query string, scan func(*sql.Rows) (T, error), args ...any) ([]T, error) {
