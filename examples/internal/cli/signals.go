@@ -31,5 +31,8 @@ func Signals() context.Context {
 // shells have it: 130 after an interrupt, 143 after SIGTERM. It reports false if none has.
 func SignalStatus(ctx context.Context) (status int, ok bool) {
 	signal, ok := errors.AsType[signalError](context.Cause(ctx))
-	return 128 + int(signal.Signal), ok
+	if !ok {
+		return 0, false
+	}
+	return 128 + int(signal.Signal), true
 }

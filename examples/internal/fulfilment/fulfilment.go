@@ -13,6 +13,9 @@ import (
 // Name is the workflow's, with which its topics begin.
 const Name = "orders"
 
+// Steps is how many steps an order passes.
+const Steps = int(Delivered - Placed)
+
 // Order is what a customer asks for.
 type Order struct {
 	ID         string `json:"id"`
@@ -55,12 +58,19 @@ const ErrBackOff = 10 * time.Millisecond
 // with the status that it takes the order to. Where work fails, the step is done
 // again.
 func NewBuilder(work func(ctx context.Context, order *Order, to Status) error) *workflow.Builder[Order, Status] {
+	return NewBuilderOf(func(to Status) workflow.ConsumerFunc[Order, Status] {
+		return func(ctx context.Context, run *workflow.Run[Order, Status]) (Status, error) {
+			return to, work(ctx, run.Object, to)
+		}
+	})
+}
+
+// NewBuilderOf returns a builder of the workflow with the steps that step returns, each
+// for the status that it takes an order to.
+func NewBuilderOf(step func(to Status) workflow.ConsumerFunc[Order, Status]) *workflow.Builder[Order, Status] {
 	b := workflow.NewBuilder[Order, Status](Name)
 	for from := Placed; from < Delivered; from++ {
-		to := from + 1
-		b.AddStep(from, func(ctx context.Context, run *workflow.Run[Order, Status]) (Status, error) {
-			return to, work(ctx, run.Object, to)
-		}, to).WithOptions(workflow.ErrBackOff(ErrBackOff))
+		b.AddStep(from, step(from+1), from+1).WithOptions(workflow.ErrBackOff(ErrBackOff))
 	}
 	return b
 }
