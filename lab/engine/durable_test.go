@@ -16,18 +16,21 @@ import (
 	"github.com/memstreamer/memstreamer/sqlite"
 )
 
+// openDB opens a file with a pool of that many connections.
+func openDB(t *testing.T, pool int) *sql.DB {
+	file := filepath.Join(t.TempDir(), "events.db")
+	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+	require.NoError(t, err)
+	db.SetMaxOpenConns(pool)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	return db
+}
+
 // openSQLite opens a streamer on a file.
 func openSQLite(t *testing.T) memstreamer.EventStreamer {
-	file := filepath.Join(t.TempDir(), "events.db")
-	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+	s, err := sqlite.New(t.Context(), openDB(t, 1))
 	require.NoError(t, err)
-	db.SetMaxOpenConns(1)
-	s, err := sqlite.New(t.Context(), db)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		assert.NoError(t, s.Close())
-		assert.NoError(t, db.Close())
-	})
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s
 }
 

@@ -20,6 +20,8 @@ import (
 
 	"github.com/memstreamer/memstreamer"
 	"github.com/memstreamer/memstreamer/luno"
+	"github.com/memstreamer/memstreamer/luno/sqlitestore"
+	"github.com/memstreamer/memstreamer/sqlite"
 )
 
 // The stress runs stressWorkflows workflows, each of four steps in three shards, a
@@ -29,10 +31,10 @@ import (
 const (
 	stressWorkflows = 6
 	stressCallers   = 50
-	stressRuns      = 4 // of each caller
+	stressRuns      = 4 // of each caller, and 1 on a file, which is slow with -race
 	stressConnected = 20
 	stressScheduled = 3
-	stressDeadline  = time.Minute
+	stressDeadline  = 2 * time.Minute
 )
 
 // stage is the status of an order.
@@ -62,15 +64,24 @@ func (o *order) cancels() bool { return o.Number%7 == 0 }
 
 // stress is one test under way.
 type stress struct {
-	streamer *memstreamer.StreamConstructor
-	records  workflow.RecordStore // as the engine has it
-	under    workflow.RecordStore // beneath ParkOutbox
+	streamer statsStreamer
+	records  workflow.RecordStore         // as the engine has it
+	under    workflow.RecordStore         // beneath ParkOutbox
+	timeouts func() workflow.TimeoutStore // of a workflow
 	outbox   workflow.BuildOption
+	noOutbox bool
+	runs     int // of each caller
 
 	calls atomic.Int64 // that may fail
 
 	mu     sync.Mutex
 	ledger map[string]int // how often each thing was done, by what and to which run
+}
+
+type statsStreamer interface {
+	memstreamer.EventStreamer
+	Stats() memstreamer.Stats
+	Close() error
 }
 
 var errTenth = errors.New("the tenth call fails")
@@ -196,7 +207,7 @@ func (s *stress) start(ctx context.Context, n int) *stressed {
 	).WithOptions(workflow.ParallelCount(1))
 
 	w.Workflow = b.Build(luno.Streamer(s.streamer), s.records, memrolescheduler.New(), retry, s.outbox,
-		workflow.WithTimeoutStore(memtimeoutstore.New()),
+		workflow.WithTimeoutStore(s.timeouts()),
 		workflow.WithLogger(silent{}),
 		workflow.WithDefaultOptions(
 			workflow.ParallelCount(3),
@@ -284,6 +295,9 @@ func (s *stress) finished(ctx context.Context, all []*stressed) ([]workflow.Reco
 		}
 	}
 	for _, w := range all {
+		if s.noOutbox {
+			break
+		}
 		events, err := s.under.ListOutboxEvents(ctx, w.Name(), 1)
 		if err != nil || len(events) > 0 {
 			return nil, err
@@ -299,7 +313,7 @@ func (s *stress) finished(ctx context.Context, all []*stressed) ([]workflow.Reco
 
 // check requires that each run did what it should, once.
 func (s *stress) check(t *testing.T, records []workflow.Record) {
-	require.Len(t, records, stressCallers*stressRuns+stressWorkflows*(stressConnected+stressScheduled))
+	require.Len(t, records, stressCallers*s.runs+stressWorkflows*(stressConnected+stressScheduled))
 	want := make(map[string]int)
 	for _, r := range records {
 		var o order
@@ -332,34 +346,52 @@ func (s *stress) check(t *testing.T, records []workflow.Record) {
 }
 
 func TestStress(t *testing.T) {
+	inMemory := func(retention time.Duration, outbox func(workflow.RecordStore) workflow.RecordStore, option workflow.BuildOption) func(*testing.T) *stress {
+		return func(*testing.T) *stress {
+			under := memrecordstore.New()
+			return &stress{
+				streamer: memstreamer.New(memstreamer.WithRetention(retention)),
+				under:    under,
+				records:  outbox(under),
+				timeouts: func() workflow.TimeoutStore { return memtimeoutstore.New() },
+				outbox:   option,
+				runs:     stressRuns,
+			}
+		}
+	}
+	oneFile := func(opts ...sqlite.Option) func(*testing.T) *stress {
+		return func(t *testing.T) *stress {
+			db := openDB(t, 4)
+			streamer, err := sqlite.New(t.Context(), db, opts...)
+			require.NoError(t, err)
+			store, err := sqlitestore.New(t.Context(), db, streamer)
+			require.NoError(t, err)
+			return &stress{streamer: streamer, under: store, records: store, timeouts: store.Timeouts, outbox: workflow.WithoutOutbox(), noOutbox: true, runs: 1}
+		}
+	}
 	polled := func(records workflow.RecordStore) workflow.RecordStore { return records }
 	parked := func(records workflow.RecordStore) workflow.RecordStore { return luno.ParkOutbox(records, 0) }
 	for name, test := range map[string]struct {
 		retention time.Duration
-		outbox    func(workflow.RecordStore) workflow.RecordStore
-		options   workflow.BuildOption
+		start     func(*testing.T) *stress
 	}{
-		"all is kept":     {0, parked, workflow.WithOutboxOptions()},
-		"retention":       {time.Second, parked, workflow.WithOutboxOptions()},
-		"engine's outbox": {time.Second, polled, workflow.WithOutboxOptions(workflow.OutboxPollingFrequency(5 * time.Millisecond))},
+		"all is kept":       {0, inMemory(0, parked, workflow.WithOutboxOptions())},
+		"retention":         {time.Second, inMemory(time.Second, parked, workflow.WithOutboxOptions())},
+		"engine's outbox":   {time.Second, inMemory(time.Second, polled, workflow.WithOutboxOptions(workflow.OutboxPollingFrequency(5*time.Millisecond)))},
+		"one file":          {0, oneFile()},
+		"one file, delayed": {time.Second, oneFile(sqlite.WithRetention(time.Second), sqlite.WithAckDelay(20*time.Millisecond))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := goleak.IgnoreCurrent()
-			under := memrecordstore.New()
-			s := &stress{
-				streamer: memstreamer.New(memstreamer.WithRetention(test.retention)),
-				under:    under,
-				records:  test.outbox(under),
-				outbox:   test.options,
-				ledger:   make(map[string]int),
-			}
+			s := test.start(t)
+			s.ledger = make(map[string]int)
 			s.run(t)
 			time.Sleep(test.retention)
 			for _, topic := range s.streamer.Stats().Topics {
 				require.Zero(t, test.retention, "with retention, all is dropped in the end")
 				require.Equal(t, int64(topic.Retained), topic.Sent, topic.Topic)
 			}
-			goleak.VerifyNone(t, before)
+			goleak.VerifyNone(t, before, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 		})
 	}
 }
@@ -404,8 +436,8 @@ func (s *stress) run(t *testing.T) {
 	}
 	for c := range stressCallers {
 		callers.Go(func() {
-			for i := range stressRuns {
-				number := c*stressRuns + i
+			for i := range s.runs {
+				number := c*s.runs + i
 				if err := s.call(ctx, all[number%len(all)], fmt.Sprint("Order ", number), order{Number: number}); err != nil {
 					t.Errorf("order %d: %v", number, err)
 				}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -14,7 +15,12 @@ import (
 	"github.com/memstreamer/memstreamer/luno"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if file := os.Getenv(killFile); file != "" {
+		killed(file)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // streamers open a streamer for a test.
 var streamers = map[string]func(t *testing.T) memstreamer.EventStreamer{
