@@ -59,7 +59,7 @@ func (s *Streamer) writeAcks(tx *transaction) error {
 	tx.acks = append(tx.acks, acks...)
 	for _, o := range acks {
 		c, _ := s.journal.Consumer(o.topic, o.name, memstreamer.ReceiverOptions{})
-		if c.Life != o.life || tx.positions[o.life] >= o.id {
+		if c.Life != o.life {
 			continue
 		}
 		if err := s.writeAck(tx, o); err != nil {

@@ -94,6 +94,9 @@ func TestAckRidesAlong(t *testing.T) {
 				require.NoError(t, write(s))
 				require.EqualValues(t, 1, commits.Load())
 				take(t, newReceiver(t, afterKill(t, s), "orders", "name"), "c")
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				require.EqualValues(t, 1, commits.Load(), "nothing is pending")
 			})
 		})
 	}
@@ -151,6 +154,19 @@ func TestAckDelayBesideAFailure(t *testing.T) {
 			take(t, newReceiver(t, open(t, s.db), "orders", "name"), "c")
 		})
 	}
+}
+
+// TestAckDelayAgain has acks be written again that were committed, beside a row: that they
+// are there does not tell of the row.
+func TestAckDelayAgain(t *testing.T) {
+	s, faults, _ := openDelayed(t)
+	createRows(t, s.db)
+	take(t, newReceiver(t, s, "orders", "name"), "a")
+	faults.set(when("after COMMIT", 1, fails), when("before SELECT", 1, fails))
+	require.ErrorContains(t, sendOne(t.Context(), s), "outcome of a COMMIT is unknown")
+	faults.set(when("before COMMIT", 1, fails))
+	require.ErrorIs(t, s.InTx(t.Context(), func(tx *Tx) error { return insert(tx, 1) }), errInjected)
+	require.Empty(t, appRows(t, s.db))
 }
 
 // TestAckDelayAsItCloses closes the streamer while acks are in a transaction that fails.

@@ -107,9 +107,17 @@ func (s *Streamer) moveCursor(tx *transaction, o *op) error {
 	return s.writeAck(tx, o)
 }
 
+// writeAck moves the position of a consumer, unless it is there already: such an ack may
+// be written again, and tells nothing of tx.
 func (s *Streamer) writeAck(tx *transaction, o *op) error {
-	tx.positions[o.life] = o.id
-	_, err := tx.exec(s.queries.ack, o.life, o.id)
+	result, err := tx.exec(s.queries.ack, o.life, o.id)
+	if err != nil {
+		return err
+	}
+	moved, err := result.RowsAffected()
+	if moved > 0 {
+		tx.positions[o.life] = o.id
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -606,10 +607,17 @@ func TestTxSend(t *testing.T) {
 	require.ErrorContains(t, s.InTx(t.Context(), nil), "f is nil")
 }
 
-// TestRowsAlone has functions write no event and no ack: a cursor of no consumer, by
-// which a COMMIT is looked up, is not one of the streamer's.
+// TestRowsAlone has functions write no event and no ack: the cursor of no consumer by
+// which a COMMIT is looked up is not one of the streamer's. It is not written where there
+// is an event.
 func TestRowsAlone(t *testing.T) {
-	s := openRows(t)
+	s, faults := openFaulty(t)
+	createRows(t, s.db)
+	var marks atomic.Int64
+	faults.set(when("before REPLACE", math.MaxInt64, func() error {
+		marks.Add(1)
+		return nil
+	}))
 	for n := range 3 {
 		require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return insert(tx, n) }))
 	}
@@ -618,4 +626,5 @@ func TestRowsAlone(t *testing.T) {
 	require.Empty(t, s.Stats().Receivers)
 	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return both(tx, 4) }))
 	require.EqualValues(t, 1, s.Stats().Topics[0].LastID)
+	require.EqualValues(t, 3, marks.Load())
 }

@@ -13,7 +13,9 @@
 // one that is sent later. That a Recv with nothing to return waits can only be
 // watched, for a quiet time. Both times are options, so that the suite is fast in
 // memory and fair over a network. Ages of events are judged by their CreatedAt: the
-// streamer's clock may tell any time, but it has to run.
+// streamer's clock may tell any time, but it has to run. Nothing is restarted: what a
+// crash may take back, such as acks that a durable streamer was told to write later, is
+// for its own tests.
 package streamertest
 
 import (
