@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/memstreamer/memstreamer"
+	"github.com/memstreamer/memstreamer/jetstream"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
@@ -87,10 +88,39 @@ func await[T any](t testing.TB, done <-chan T, deadline time.Duration) T {
 	}
 }
 
+// async calls f, and returns the channel that gets its error.
+func async(f func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return done
+}
+
 // within returns what f does, which has to be soon.
 func within(t testing.TB, f func() error) error {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	return await(t, done, soon)
+	return await(t, async(f), soon)
+}
+
+// calls returns a call of each kind that asks the server.
+func calls(js natsjs.JetStream, s *jetstream.Streamer, snd memstreamer.EventSender, r memstreamer.EventReceiver) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"Send": func(ctx context.Context) error { return snd.Send(ctx, "another", 1, nil) },
+		"Recv": func(ctx context.Context) error {
+			_, _, err := r.Recv(ctx)
+			return err
+		},
+		"NewReceiver": func(ctx context.Context) error {
+			_, err := s.NewReceiver(ctx, "topic", "another")
+			return err
+		},
+		"Forget": func(ctx context.Context) error { return s.Forget(ctx, "topic", "another") },
+		"Stats": func(ctx context.Context) error {
+			_, err := s.Stats(ctx)
+			return err
+		},
+		"New": func(ctx context.Context) error {
+			_, err := jetstream.New(ctx, js)
+			return err
+		},
+	}
 }

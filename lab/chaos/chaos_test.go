@@ -163,8 +163,7 @@ func (w *workload) run(t *testing.T) {
 func (w *workload) work(t *testing.T, send func() error) {
 	t.Helper()
 	stop := w.startReceivers(t)
-	done := make(chan error, 1)
-	go func() { done <- errors.Join(send(), w.drain()) }()
+	done := async(func() error { return errors.Join(send(), w.drain()) })
 	progress := time.NewTicker(5 * time.Second)
 	defer progress.Stop()
 	for {

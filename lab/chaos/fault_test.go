@@ -30,25 +30,9 @@ func TestSilentServer(t *testing.T) {
 	parked(t, direct, 1)
 
 	l.mute()
-	for what, call := range map[string]func(context.Context) error{
-		"New": func(ctx context.Context) error {
-			_, err := jetstream.New(ctx, js)
-			return err
-		},
-		"NewReceiver": func(ctx context.Context) error {
-			_, err := s.NewReceiver(ctx, "topic", "another")
-			return err
-		},
-		"Send": func(ctx context.Context) error { return snd.Send(ctx, "2", 1, nil) },
-		"Recv": func(ctx context.Context) error {
-			_, _, err := idle.Recv(ctx)
-			return err
-		},
-		"Recv again": func(ctx context.Context) error {
-			_, _, err := r.Recv(ctx)
-			return err
-		},
-	} {
+	all := calls(js, s, snd, idle)
+	all["Recv again"] = calls(js, s, snd, r)["Recv"]
+	for what, call := range all {
 		t.Run(what, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
@@ -64,8 +48,7 @@ func TestSilentServer(t *testing.T) {
 	})
 	t.Run("Close", func(t *testing.T) {
 		before := messages(t, direct, streamName)
-		sent := make(chan error, 1)
-		go func() { sent <- snd.Send(t.Context(), "3", 1, nil) }()
+		sent := async(func() error { return snd.Send(t.Context(), "3", 1, nil) })
 		require.Eventually(t, func() bool { return messages(t, direct, streamName) == before+1 }, patience, time.Millisecond)
 		assert.NoError(t, within(t, s.Close))
 		assert.ErrorIs(t, await(t, sent, soon), memstreamer.ErrClosed)
@@ -83,16 +66,14 @@ func TestUnknownOutcome(t *testing.T) {
 	ack := recv(t, newReceiver(t, s, "topic", "name"), "1")
 	direct := connect(t, l.server.ClientURL())
 	l.mute()
-	returned := make(chan error, 2)
-	go func() { returned <- snd.Send(t.Context(), "2", 1, nil) }()
-	go func() { returned <- ack() }()
+	sent, acked := async(func() error { return snd.Send(t.Context(), "2", 1, nil) }), async(ack)
 	require.Eventually(t, func() bool {
 		return messages(t, direct, streamName) == 2 && consumer(t, direct).AckFloor.Stream == 1
 	}, patience, time.Millisecond)
 	l.cut()
 	l.speak()
-	require.NoError(t, await(t, returned, soonest))
-	require.NoError(t, await(t, returned, soonest))
+	require.NoError(t, await(t, sent, patience))
+	require.NoError(t, await(t, acked, patience))
 	send(t, s, "topic", "3")
 	require.EqualValues(t, 3, messages(t, direct, streamName))
 }

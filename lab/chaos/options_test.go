@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -65,47 +66,41 @@ func TestCreatedAtIsLocal(t *testing.T) {
 
 // An ErrClosed says what was closed.
 func TestErrClosed(t *testing.T) {
-	s, _ := startStreamer(t)
+	s, js := startStreamer(t)
 	snd, r := newSender(t, s, "topic"), newReceiver(t, s, "topic", "name")
-	open := map[string]func() error{
-		"the sender of topic \"topic\"": func() error { return snd.Send(t.Context(), "1", 1, nil) },
-		"the receiver of topic \"topic\" and name \"name\"": func() error {
-			_, _, err := r.Recv(t.Context())
-			return err
-		},
-	}
+	all := calls(js, s, snd, r)
 	require.NoError(t, snd.Close())
 	require.NoError(t, r.Close())
-	for what, call := range open {
-		require.ErrorIs(t, call(), memstreamer.ErrClosed)
-		require.EqualError(t, call(), "memstreamer: closed: "+what)
+	for what, says := range map[string]string{"Send": `the sender of topic "topic"`, "Recv": `the receiver of topic "topic" and name "name"`} {
+		err := all[what](t.Context())
+		require.ErrorIs(t, err, memstreamer.ErrClosed)
+		require.EqualError(t, err, "memstreamer: closed: "+says)
 	}
 	require.NoError(t, s.Close())
-	open["NewSender"] = func() error {
-		_, err := s.NewSender(t.Context(), "topic")
+	delete(all, "New")
+	all["NewSender"] = func(ctx context.Context) error {
+		_, err := s.NewSender(ctx, "topic")
 		return err
 	}
-	open["NewReceiver"] = func() error {
-		_, err := s.NewReceiver(t.Context(), "topic", "name")
-		return err
-	}
-	open["Forget"] = func() error { return s.Forget(t.Context(), "topic", "name") }
-	for _, call := range open {
-		require.ErrorIs(t, call(), memstreamer.ErrClosed)
-		require.EqualError(t, call(), "memstreamer: closed: the streamer")
+	for _, call := range all {
+		err := call(t.Context())
+		require.ErrorIs(t, err, memstreamer.ErrClosed)
+		require.EqualError(t, err, "memstreamer: closed: the streamer")
 	}
 }
 
 // A streamer that New has not made says so.
 func TestZeroStreamer(t *testing.T) {
 	for _, s := range []*jetstream.Streamer{nil, {}} {
-		for what, call := range map[string]func(){
-			"NewSender":   func() { _, _ = s.NewSender(t.Context(), "topic") },
-			"NewReceiver": func() { _, _ = s.NewReceiver(t.Context(), "topic", "name") },
-			"Forget":      func() { _ = s.Forget(t.Context(), "topic", "name") },
-			"Close":       func() { _ = s.Close() },
-		} {
-			assert.PanicsWithValue(t, "memstreamer/jetstream: a nil or zero Streamer is not usable: make one with New", call, what)
+		all := calls(nil, s, nil, nil)
+		all["Close"] = func(context.Context) error { return s.Close() }
+		all["NewSender"] = func(ctx context.Context) error {
+			_, err := s.NewSender(ctx, "topic")
+			return err
+		}
+		for _, what := range []string{"NewSender", "NewReceiver", "Forget", "Stats", "Close"} {
+			assert.PanicsWithValue(t, "memstreamer/jetstream: a nil or zero Streamer is not usable: make one with New",
+				func() { _ = all[what](t.Context()) }, what)
 		}
 	}
 }

@@ -41,18 +41,10 @@ func TestJetStreamSwitchedOff(t *testing.T) {
 	idle := newReceiver(t, s, "topic", "idle")
 	snd := newSender(t, s, "topic")
 	require.NoError(t, srv.ShutdownJetStream())
-	for what, call := range map[string]func(context.Context) error{
-		"Send": func(ctx context.Context) error { return snd.Send(ctx, "2", 1, nil) },
-		"Recv": func(ctx context.Context) error {
-			_, _, err := idle.Recv(ctx)
-			return err
-		},
-		"Ack": func(context.Context) error { return ack() },
-		"NewReceiver": func(ctx context.Context) error {
-			_, err := s.NewReceiver(ctx, "topic", "another")
-			return err
-		},
-	} {
+	all := calls(nil, s, snd, idle)
+	all["Ack"] = func(context.Context) error { return ack() }
+	for _, what := range []string{"Send", "Recv", "Ack", "NewReceiver"} {
+		call := all[what]
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), soonest)

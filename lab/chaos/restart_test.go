@@ -79,23 +79,9 @@ func TestStopUnderUse(t *testing.T) {
 	require.NoError(t, stop())
 
 	require.ErrorIs(t, waiting.err(t), nats.ErrConnectionClosed)
-	for what, call := range map[string]func() error{
-		"Recv": func() error {
-			_, _, err := r.Recv(t.Context())
-			return err
-		},
-		"Ack":  ack,
-		"Send": func() error { return snd.Send(t.Context(), "3", 1, nil) },
-		"NewReceiver": func() error {
-			_, err := s.NewReceiver(t.Context(), "topic", "another")
-			return err
-		},
-		"New": func() error {
-			_, err := jetstream.New(t.Context(), js)
-			return err
-		},
-	} {
-		require.ErrorIs(t, within(t, call), nats.ErrConnectionClosed, what)
+	require.ErrorIs(t, within(t, ack), nats.ErrConnectionClosed)
+	for what, call := range calls(js, s, snd, r) {
+		require.ErrorIs(t, within(t, func() error { return call(t.Context()) }), nats.ErrConnectionClosed, what)
 	}
 	require.NoError(t, within(t, s.Close))
 
@@ -124,8 +110,7 @@ func TestServerRestarts(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "no connection to the server (RECONNECTING)")
 	snd := newSender(t, s, "topic")
-	sent := make(chan error, 1)
-	go func() { sent <- snd.Send(t.Context(), "2", 1, nil) }()
+	sent := async(func() error { return snd.Send(t.Context(), "2", 1, nil) })
 
 	require.NoError(t, srv.start())
 	require.NoError(t, await(t, sent, patience))

@@ -109,14 +109,9 @@ func TestStatsFails(t *testing.T) {
 	l.mute()
 	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, within(t, func() error {
-		_, err := s.Stats(brief)
-		return err
-	}), context.DeadlineExceeded)
-	require.Error(t, within(t, func() error {
-		_, err := s.Stats(t.Context())
-		return err
-	}), "it is limited without a deadline")
+	ask := calls(nil, s, nil, nil)["Stats"]
+	require.ErrorIs(t, within(t, func() error { return ask(brief) }), context.DeadlineExceeded)
+	require.Error(t, within(t, func() error { return ask(t.Context()) }), "it is limited without a deadline")
 	page := func(says string) {
 		w := httptest.NewRecorder()
 		metrics.NewHandler(s).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/?json", nil))

@@ -63,8 +63,7 @@ func TestSendToNextLeader(t *testing.T) {
 	}}
 	s := newStreamer(t, js)
 	snd := newSender(t, s, "topic")
-	sent := make(chan error, 1)
-	go func() { sent <- snd.Send(t.Context(), "1", 1, nil) }()
+	sent := async(func() error { return snd.Send(t.Context(), "1", 1, nil) })
 	require.Eventually(t, func() bool { return len(sends) == unconfirmed }, patience, time.Millisecond)
 	require.NoError(t, js.Conn().Publish("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+streamName, nil))
 	require.NoError(t, await(t, sent, soonest))
