@@ -113,25 +113,6 @@ func TestCollectorWithoutReceiverLabel(t *testing.T) {
 	)
 }
 
-func TestAges(t *testing.T) {
-	for name, test := range map[string]struct {
-		lag    int64
-		oldest time.Time
-		want   float64
-	}{
-		"nothing waits":               {0, time.Time{}, 0},
-		"waits":                       {1, now.Add(-1500 * time.Millisecond), 1.5},
-		"from the clock's future":     {1, now.Add(time.Second), 0},
-		"a CreatedAt of zero":         {1, time.Time{}, 0},
-		"a CreatedAt in another zone": {1, now.Add(-time.Hour).In(time.FixedZone("", 3600)), 3600},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := snapshot{Receivers: []memstreamer.ReceiverStats{{Topic: "orders", Name: "billing", Lag: test.lag, OldestUnacked: test.oldest}}}
-			require.Equal(t, []float64{test.want}, values(t, register(collector(s)), "memstreamer_oldest_unacked_seconds"))
-		})
-	}
-}
-
 // The default clock is the wall clock, read after the snapshot.
 func TestAgesByTheWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -217,20 +198,4 @@ func TestCollectorWithNamesThatAreNotUTF8(t *testing.T) {
 		`topic=a\xff receiver=\xf0(: acked_events_total 21, deliveries 7, lag_events 2, oldest_unacked_seconds 30, open_receivers 2, parked_receivers 1`,
 		"topic=a\\xff receiver=naïve 世界 \"quoted\"\n: acked_events_total 0, deliveries 0, lag_events 3, oldest_unacked_seconds 0, open_receivers 1, parked_receivers 0",
 	)
-}
-
-func BenchmarkCollect(b *testing.B) {
-	for name, opts := range map[string][]metrics.Option{
-		"10000 receivers":               nil,
-		"10000 receivers without label": {metrics.WithoutReceiverLabel()},
-	} {
-		b.Run(name, func(b *testing.B) {
-			registry := prometheus.NewRegistry()
-			registry.MustRegister(metrics.NewCollector(many(10_000), opts...))
-			for b.Loop() {
-				_, err := registry.Gather()
-				require.NoError(b, err)
-			}
-		})
-	}
 }

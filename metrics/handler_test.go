@@ -270,10 +270,3 @@ func TestPageShowsTheFirstRowsOfMany(t *testing.T) {
 
 	require.Equal(t, 10_000, strings.Count(get(t, many(10_000), "/?json"), `"max_lag"`))
 }
-
-func BenchmarkPage(b *testing.B) {
-	handler := metrics.NewHandler(many(10_000))
-	for b.Loop() {
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
-	}
-}
