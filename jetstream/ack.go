@@ -11,15 +11,15 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-// What an ack subject takes.
+// The bodies of messages to an ack subject.
 const (
 	ackBody = "+ACK"
 	nakBody = "-NAK"
 )
 
-// acks is what of a cursor's events is acked.
+// acks is how far the events of a cursor are acked.
 type acks struct {
-	upTo int64 // events up to this ID are
+	upTo int64 // events up to this ID are acked
 
 	// turn is held during an ack. The server answers only one of two requests to ack
 	// the same event.
@@ -30,8 +30,8 @@ type acks struct {
 	sequence atomic.Uint64 // of the last record known; not guarded by the cursor's mu
 }
 
-// ack commits d, and returns when the server has confirmed it. Each attempt records
-// the ack, if that is asked for, while it sends it to the consumer. After one without
+// ack commits d, and returns when the server has confirmed it. Each attempt sends the ack
+// to the consumer and, with WithExactAcks, records it meanwhile. After an attempt without
 // an answer, the next asks where the consumer is before it sends the ack again.
 func (c *cursor) ack(d *delivery) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.streamer.opts.ackTimeout)
@@ -79,8 +79,8 @@ func (c *cursor) commit(ctx context.Context, d *delivery) error {
 	return nil
 }
 
-// record records the ack of d, if that is asked for. The channel that it returns has
-// the outcome.
+// record records the ack of d with WithExactAcks. The channel that it returns gets the
+// error.
 func (c *cursor) record(ctx context.Context, d *delivery) <-chan error {
 	done := make(chan error, 1)
 	if c.acks.records == nil {

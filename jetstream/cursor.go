@@ -15,21 +15,20 @@ import (
 // delivery.
 const applyDelay = 10 * time.Millisecond
 
-// errCursorGone ends a cursor whose consumer is no longer the one it was opened
-// on.
+// errCursorGone ends a cursor whose consumer was deleted or made anew.
 var errCursorGone = errors.New("the cursor is gone from the server")
 
-// cursor is one (topic, name) in this process, shared by its receivers here, or one
-// ephemeral receiver. On the server it is a consumer, durable or ephemeral.
+// cursor is a consumer in this process: one (topic, name), shared by its receivers here,
+// or one ephemeral receiver. On the server it is a consumer, durable or ephemeral.
 //
-// It has at most one pull request for one event with the server, and sends it
-// only while a Recv waits: the server would keep an event that nobody here waits
-// for from those who do elsewhere. The pull request belongs to the cursor and
-// outlives the Recv that sent it, so that a Recv that is given up loses no event.
-// The pull requests of nats.go end with their subscription, or ask ahead.
+// It has at most one pull request for one event with the server, and sends it only
+// while a Recv waits, or an Ack without an answer: the server would otherwise keep an
+// event from processes that wait for it. The pull request belongs to the cursor and
+// outlives the Recv that sent it, so that a Recv that is given up loses no event. The
+// pull requests of nats.go end with their subscription, or ask ahead.
 //
-// Everything a cursor sends may arrive late or twice. Therefore it acks, gives
-// back and pulls, and never resets its consumer: a late reset would undo acks.
+// Everything a cursor sends may arrive late or twice. Therefore it acks, gives back and
+// pulls, and never resets its consumer: a late reset would undo acks.
 type cursor struct {
 	streamer  *Streamer
 	consumer  natsjs.Consumer
@@ -55,7 +54,7 @@ type cursor struct {
 	doubts  doubts
 }
 
-// doubts is what a cursor has to ask the server about, in check, before it goes on.
+// doubts are what check has to ask the server before the cursor goes on.
 type doubts struct {
 	unsure bool   // the server may have delivered an event that did not arrive, or have another consumer
 	forgot bool   // the server may have forgotten acks that are recorded
@@ -189,8 +188,8 @@ func (c *cursor) nextUnlocking(ctx context.Context) (*delivery, error) {
 	return nil, ctx.Err()
 }
 
-// unwantedLocked takes from the cursor what came too late for the last call that
-// waited for it, to be given back for those who wait elsewhere.
+// unwantedLocked returns the held event if it came too late for the last call that waited
+// for it, and lets go of it. The caller gives it back to the server.
 func (c *cursor) unwantedLocked() (late *delivery) {
 	if c.waiting > 0 {
 		return nil

@@ -12,11 +12,10 @@ const maxInboxes = 8
 
 // inbox is a subject where the server delivers the events of all cursors.
 //
-// A pull request that was given up may still bring an event, when another process
-// has acked it long since. Nothing in a delivery says which pull request it answers.
-// Therefore the pull requests after one that was given up have another inbox. What
-// comes late, or for a cursor that has just closed, is given back, and not kept
-// until AckWait.
+// A pull request that was given up may still deliver an event, even after another
+// process has acked it. A delivery does not say which pull request it answers. So the
+// pull requests after one that was given up use another inbox. The old one stays, to
+// give late events back to the server, which would otherwise wait for AckWait.
 type inbox struct {
 	subject string
 	sub     *nats.Subscription
@@ -35,8 +34,7 @@ func (s *Streamer) inbox() (*inbox, error) {
 	return in, err
 }
 
-// freshInbox returns an inbox that is not stale, and one that there is no room for
-// any more.
+// freshInbox returns an inbox that is not stale and, if there are too many, the oldest.
 func (s *Streamer) freshInbox() (in, oldest *inbox, err error) {
 	s.inboxMu.Lock()
 	defer s.inboxMu.Unlock()

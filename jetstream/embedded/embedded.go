@@ -1,6 +1,6 @@
-// Package embedded runs a NATS server with JetStream inside the process, for
-// events that survive it on one machine with nothing to install. The server
-// listens on no port: only this process can reach it.
+// Package embedded runs a NATS server with JetStream inside the process, so that events
+// survive the process with nothing to install. The server listens on no port: only this
+// process can reach it.
 //
 //	conn, stop, err := embedded.Start("data")
 //	if err != nil {
@@ -53,8 +53,8 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithSyncAlways syncs each event to disk before its Send returns, so that it
-// survives a loss of power. The default is to sync every two minutes: what was
-// sent survives the end of the process, whatever ends it, but not a loss of power.
+// survives a loss of power. The default is to sync every two minutes: a sent event
+// survives any end of the process, but not a loss of power.
 func WithSyncAlways() Option {
 	return func(o *options) error {
 		o.syncAlways = true
@@ -65,7 +65,7 @@ func WithSyncAlways() Option {
 // Start starts a server on the files in dir, which it creates if missing, and
 // returns a connection to it. stop closes the connection, has the server write
 // what it holds, and returns when the server has ended. That takes about 10 ms
-// for each cursor. stop may be called again, and returns the same.
+// for each consumer. stop may be called again, and returns the same.
 //
 // Start fails if dir is empty, cannot be written or is in use by another server,
 // and if an option is nil or invalid.
