@@ -19,7 +19,6 @@ type (
 	engineReceiver       = enginetest.EventReceiver
 	engineReceiverOption = enginetest.ReceiverOption
 	engineHeader         = enginetest.Header
-	engineEvent          = enginetest.Event
 	engineAck            = enginetest.Ack
 	engineConnectorEvent struct {
 		ID        string
@@ -53,85 +52,6 @@ func (f foreign) NewSender(ctx context.Context, topic string) (memstreamer.Event
 func (f foreign) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	r, err := f.EventStreamer.NewReceiver(ctx, topic, name, opts...)
 	return foreignReceiver{r}, err
-}
-
-func TestAsConvertsBothWays(t *testing.T) {
-	for name, streamer := range map[string]memstreamer.EventStreamer{
-		"StreamConstructor": memstreamer.New(),
-		"EventStreamer":     foreign{memstreamer.New()},
-	} {
-		t.Run(name, func(t *testing.T) {
-			view := memstreamer.As[engineStreamer](streamer)
-			receiver, err := view.NewReceiver(t.Context(), "orders", "step")
-			require.NoError(t, err)
-			sender, err := view.NewSender(t.Context(), "orders")
-			require.NoError(t, err)
-
-			for _, headers := range []map[engineHeader]string{nil, {}, {"topic": "orders", "run_id": "r", "é": ""}} {
-				require.NoError(t, sender.Send(t.Context(), "7", 3, headers))
-				event, ack, err := receiver.Recv(t.Context())
-				require.NoError(t, err)
-				require.False(t, event.CreatedAt.IsZero())
-				require.Equal(t, engineEvent{
-					ID: event.ID, ForeignID: "7", Type: 3, Headers: headers, CreatedAt: event.CreatedAt,
-				}, *event)
-				require.NoError(t, ack())
-			}
-
-			require.NoError(t, receiver.Close())
-			_, _, err = receiver.Recv(t.Context())
-			require.ErrorIs(t, err, memstreamer.ErrClosed)
-			require.NoError(t, sender.Close())
-			require.ErrorIs(t, sender.Send(t.Context(), "7", 3, nil), memstreamer.ErrClosed)
-		})
-	}
-}
-
-func TestAsAppliesTheEnginesOptions(t *testing.T) {
-	s := memstreamer.New()
-	send(t, newSender(t, s, "orders"), "before")
-	view := memstreamer.As[engineStreamer](s)
-	receiver, err := view.NewReceiver(t.Context(), "orders", "step",
-		func(o *enginetest.ReceiverOptions) { o.PollFrequency = time.Second },
-		func(o *enginetest.ReceiverOptions) {
-			require.Equal(t, time.Second, o.PollFrequency)
-			o.StreamFromLatest = true
-		})
-	require.NoError(t, err)
-	send(t, newSender(t, s, "orders"), "after")
-	event, _, err := receiver.Recv(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "after", event.ForeignID)
-}
-
-func TestAsPassesErrorsWithNil(t *testing.T) {
-	for name, streamer := range map[string]memstreamer.EventStreamer{
-		"StreamConstructor": memstreamer.New(),
-		"EventStreamer":     foreign{memstreamer.New()},
-	} {
-		t.Run(name, func(t *testing.T) {
-			view := memstreamer.As[engineStreamer](streamer)
-			sender, err := view.NewSender(t.Context(), "")
-			require.EqualError(t, err, "memstreamer: NewSender: topic is empty")
-			require.True(t, sender == nil)
-			receiver, err := view.NewReceiver(t.Context(), "orders", "step", nil)
-			require.EqualError(t, err, "memstreamer: NewReceiver: option 1 of 1 is nil")
-			require.True(t, receiver == nil)
-		})
-	}
-}
-
-func TestViewsShareTheLog(t *testing.T) {
-	s := memstreamer.New()
-	sender, err := memstreamer.As[engineStreamer](s).NewSender(t.Context(), "orders")
-	require.NoError(t, err)
-	receiver, err := memstreamer.As[engineStreamer](s).NewReceiver(t.Context(), "orders", "step")
-	require.NoError(t, err)
-	require.NoError(t, sender.Send(t.Context(), "7", 1, nil))
-	_, ack, err := receiver.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, ack())
-	requireNothing(t, newReceiver(t, s, "orders", "step"))
 }
 
 // An engine may compare its streamer, and have it as a key.

@@ -55,49 +55,6 @@ func TestConnectorDeliversItsEvents(t *testing.T) {
 	}
 }
 
-func TestConnectorResumesByName(t *testing.T) {
-	c := memstreamer.NewConnector(connectorEvents())
-	first := newConsumer(t, c, "step")
-	_, ack, err := first.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, ack())
-	require.NoError(t, first.Close())
-	_, _, err = first.Recv(t.Context())
-	require.ErrorIs(t, err, memstreamer.ErrClosed)
-
-	event, _, err := newConsumer(t, c, "step").Recv(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "2", event.ID)
-}
-
-func TestConnectorConsumerParks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil))
-		consumer := newConsumer(t, c, "step")
-		got := make(chan string)
-		go func() {
-			for {
-				event, ack, err := consumer.Recv(t.Context())
-				if err != nil {
-					assert.ErrorIs(t, err, memstreamer.ErrClosed)
-					close(got)
-					return
-				}
-				assert.NoError(t, ack())
-				got <- event.ID
-			}
-		}()
-		synctest.Wait()
-		require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "1"}, memstreamer.ConnectorEvent{ID: "2"}))
-		require.Equal(t, "1", <-got)
-		require.Equal(t, "2", <-got)
-		synctest.Wait()
-		require.NoError(t, c.Close())
-		_, open := <-got
-		require.False(t, open)
-	})
-}
-
 // Append wakes every consumer.
 func TestAppendWakesAllConsumers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -149,22 +106,6 @@ func TestAppendIsContiguous(t *testing.T) {
 			require.Equal(t, memstreamer.ConnectorEvent{ID: batch, Type: fmt.Sprint(i), CreatedAt: time.Time{}.Local()}, *event)
 		}
 	}
-}
-
-func TestConnectorAfterClose(t *testing.T) {
-	c := memstreamer.NewConnector(connectorEvents())
-	view := memstreamer.AsConnector[engineConnector](c)
-	_, ack, err := newConsumer(t, c, "step").Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, c.Close())
-	require.NoError(t, c.Close())
-	require.NoError(t, ack())
-	require.ErrorIs(t, c.Append(memstreamer.ConnectorEvent{}), memstreamer.ErrClosed)
-	_, err = c.Make(t.Context(), "step")
-	require.ErrorIs(t, err, memstreamer.ErrClosed)
-	consumer, err := view.Make(t.Context(), "step")
-	require.ErrorIs(t, err, memstreamer.ErrClosed)
-	require.True(t, consumer == nil)
 }
 
 func TestConnectorContextFirst(t *testing.T) {

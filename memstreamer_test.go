@@ -71,33 +71,6 @@ func recv(t testing.TB, r memstreamer.EventReceiver) *memstreamer.Event {
 	return event
 }
 
-// probe is a context that is cancelled by the first call of Done, which Recv
-// makes only once it has found nothing and is about to park.
-type probe struct {
-	context.Context
-	cancel context.CancelFunc
-}
-
-func newProbe(t testing.TB) probe {
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	return probe{ctx, cancel}
-}
-
-func (p probe) Done() <-chan struct{} {
-	p.cancel()
-	return p.Context.Done()
-}
-
-// requireNothing asserts that a Recv would park now.
-func requireNothing(t testing.TB, r memstreamer.EventReceiver) {
-	t.Helper()
-	event, ack, err := r.Recv(newProbe(t))
-	require.ErrorIs(t, err, context.Canceled, "event %v", event)
-	require.Nil(t, event)
-	require.Nil(t, ack)
-}
-
 // startReceivers has n goroutines each call Recv, on topics and names of their
 // own, and returns what ends and joins them.
 func startReceivers(t *testing.T, s memstreamer.EventStreamer, n int) (stop func()) {
@@ -148,67 +121,6 @@ func TestIdleReceiversAreDurablyBlocked(t *testing.T) {
 	})
 }
 
-func TestParkedRecvWakesOnSend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := memstreamer.New()
-		sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
-		go func() {
-			synctest.Wait() // until Recv is parked
-			assert.NoError(t, sender.Send(t.Context(), "7", 1, nil))
-		}()
-		require.Equal(t, "7", recv(t, r).ForeignID)
-	})
-}
-
-func TestParkedRecvWakesOnCancel(t *testing.T) {
-	for name, cause := range map[string]struct {
-		end  func(cancel context.CancelFunc)
-		want error
-	}{
-		"cancel":   {func(cancel context.CancelFunc) { cancel() }, context.Canceled},
-		"deadline": {func(context.CancelFunc) { time.Sleep(time.Hour) }, context.DeadlineExceeded},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				before := runtime.NumGoroutine()
-				r := newReceiver(t, memstreamer.New(), "orders", "step")
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-				defer cancel()
-				got := make(chan error, 1)
-				go func() {
-					_, _, err := r.Recv(ctx)
-					got <- err
-				}()
-				synctest.Wait()
-				requireGoroutines(t, before+1)
-				cause.end(cancel)
-				synctest.Wait()
-				requireGoroutines(t, before)
-				require.Equal(t, cause.want, <-got)
-			})
-		})
-	}
-}
-
-// One parked call is enough for Close to wake, of two receivers of a name too.
-func TestParkedRecvWakesOnClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := memstreamer.New()
-		r, other := newReceiver(t, s, "orders", "step"), newReceiver(t, s, "orders", "step")
-		got := make(chan error, 1)
-		go func() {
-			_, _, err := r.Recv(t.Context())
-			got <- err
-		}()
-		synctest.Wait()
-		require.NoError(t, other.Close())
-		synctest.Wait()
-		require.Empty(t, got)
-		require.NoError(t, r.Close())
-		require.ErrorIs(t, <-got, memstreamer.ErrClosed)
-	})
-}
-
 // A Recv that returns has ended its watcher also when an event came first.
 func TestWatcherEndsWithRecv(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -254,28 +166,6 @@ func (c *countingContext) AfterFunc(f func()) func() bool {
 	return func() bool {
 		c.watchers.Add(-1)
 		return stop()
-	}
-}
-
-// Send and cancel at the same moment: Recv returns the event or the error, and
-// an event it did not return is there for the next.
-func TestCancelRacesSend(t *testing.T) {
-	s := memstreamer.New()
-	sender, r := newSender(t, s, "orders"), newReceiver(t, s, "orders", "step")
-	for i := range 2000 {
-		ctx, cancel := context.WithCancel(t.Context())
-		var race sync.WaitGroup
-		race.Go(cancel)
-		race.Go(func() { assert.NoError(t, sender.Send(t.Context(), fmt.Sprint(i), 1, nil)) })
-		event, ack, err := r.Recv(ctx)
-		if err != nil {
-			require.Equal(t, context.Canceled, err)
-			event, ack, err = r.Recv(t.Context())
-		}
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(i), event.ForeignID)
-		require.NoError(t, ack())
-		race.Wait()
 	}
 }
 
@@ -332,7 +222,6 @@ func TestUserCodeMayUseTheStreamer(t *testing.T) {
 			})))
 			sender := newSender(t, s, "orders")
 			r := newReceiver(t, s, "orders", "step", func(*memstreamer.ReceiverOptions) { use() })
-			requireNothing(t, r)
 			send(t, sender, "7")
 			_, ack, err := r.Recv(reentrant{t.Context(), use})
 			require.NoError(t, err)
@@ -408,13 +297,6 @@ func (c reentrant) Done() <-chan struct{} { c.use(); return c.Context.Done() }
 func (c reentrant) Err() error            { c.use(); return c.Context.Err() }
 func (c reentrant) Value(key any) any     { c.use(); return c.Context.Value(key) }
 
-func TestClockStampsEvents(t *testing.T) {
-	at := time.Date(2031, 4, 5, 6, 7, 8, 9, time.FixedZone("CET", 3600))
-	s := memstreamer.New(memstreamer.WithClock(clockFunc(func() time.Time { return at })))
-	send(t, newSender(t, s, "orders"), "7")
-	require.Equal(t, at.Local(), recv(t, newReceiver(t, s, "orders", "step")).CreatedAt)
-}
-
 // A name is part of the log for long, and may be a small part of something large.
 func TestNamesAreClones(t *testing.T) {
 	s := memstreamer.New()
@@ -428,19 +310,6 @@ func TestNamesAreClones(t *testing.T) {
 	require.NoError(t, newSender(t, s, "other").Send(t.Context(), "7", 1, headers))
 	newReceiver(t, s, "orders", "step")
 	require.False(t, s.SharesNames(topic, name))
-}
-
-// A receiver is woken by any sender, whatever the sender's own topic.
-func TestParkedRecvWakesOnSendByHeader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := memstreamer.New()
-		sender, r := newSender(t, s, "other"), newReceiver(t, s, "orders", "step")
-		go func() {
-			synctest.Wait()
-			assert.NoError(t, sender.Send(t.Context(), "7", 1, map[memstreamer.Header]string{memstreamer.HeaderTopic: "orders"}))
-		}()
-		require.Equal(t, "7", recv(t, r).ForeignID)
-	})
 }
 
 func TestSendDoesNotAllocate(t *testing.T) {
@@ -491,12 +360,6 @@ func TestTheClockIsReadForSendAlone(t *testing.T) {
 	require.NoError(t, sender.Close())
 	s.Stats()
 	require.Equal(t, 1, reads)
-}
-
-func TestPollFrequencyIsAccepted(t *testing.T) {
-	var o memstreamer.ReceiverOptions
-	memstreamer.WithReceiverPollFrequency(time.Second)(&o)
-	require.Equal(t, memstreamer.ReceiverOptions{PollFrequency: time.Second}, o)
 }
 
 func TestNewRefusesNegativeRetention(t *testing.T) {
@@ -558,6 +421,11 @@ func TestRefusalsSayWhich(t *testing.T) {
 	require.EqualError(t, err, "memstreamer: NewReceiver: option 1 of 1: StreamFromLast(-1ns): the duration must be positive")
 	require.EqualError(t, s.Forget(t.Context(), "", "step"), "memstreamer: Forget: topic is empty")
 	require.EqualError(t, s.Forget(t.Context(), "orders", ""), "memstreamer: Forget: name is empty")
+	newReceiver(t, s, "orders", "step")
+	require.EqualError(t, s.Forget(t.Context(), "orders", "step"), `memstreamer: Forget: a receiver of topic "orders" and name "step" is open: close it first`)
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, context.Canceled, s.Forget(done, "orders", "step"))
 	_, err = memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil)).Make(t.Context(), "")
 	require.EqualError(t, err, "memstreamer: Make: consumerName is empty")
 }
@@ -601,16 +469,4 @@ func TestClosedErrorsSayWhat(t *testing.T) {
 	require.NoError(t, c.Close())
 	_, _, recvErr = other.Recv(t.Context())
 	closed(recvErr, "the connector")
-}
-
-func TestAcksSucceedAfterTheStreamerIsClosed(t *testing.T) {
-	s := memstreamer.New()
-	send(t, newSender(t, s, "orders"), "7")
-	_, ack, err := newReceiver(t, s, "orders", "step").Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, s.Close())
-	require.NoError(t, ack())
-	receivers := s.Stats().Receivers
-	require.Zero(t, receivers[0].Lag)
-	require.EqualValues(t, 1, receivers[0].AckedID)
 }

@@ -275,18 +275,26 @@ func (d *driver) receiveMany() {
 
 // recv receives the event that is due, if there is one.
 func (d *driver) recv(r both[memstreamer.EventReceiver]) error {
-	ctx, cancel := context.WithCancel(d.ctx)
-	defer cancel()
-	var got both[received]
-	for i, r := range r {
-		got[i] = receiveIn(probe{ctx, cancel}, r)
-	}
-	return d.same(got)
+	p := d.start(r)
+	synctest.Wait() // until each has returned, or is parked
+	p.cancel()
+	synctest.Wait()
+	require.NotContains(d, p.returned[:], (*received)(nil), "has Recv returned?")
+	return d.same(both[received]{*p.returned[0], *p.returned[1]})
 }
 
-func receiveIn(ctx context.Context, r memstreamer.EventReceiver) (got received) {
-	got.event, got.ack, got.err = r.Recv(ctx)
-	return got
+// start has both receive, each in a goroutine of its own.
+func (d *driver) start(r both[memstreamer.EventReceiver]) *parkedRecv {
+	ctx, cancel := context.WithCancel(d.ctx)
+	p := &parkedRecv{cancel: cancel}
+	for i, r := range r {
+		go func() {
+			var got received
+			got.event, got.ack, got.err = r.Recv(ctx)
+			p.returned[i] = &got
+		}()
+	}
+	return p
 }
 
 // same compares what two calls of Recv returned.
@@ -308,15 +316,7 @@ func (d *driver) park() {
 	if !ok {
 		return
 	}
-	ctx, cancel := context.WithCancel(d.ctx)
-	p := &parkedRecv{cancel: cancel}
-	for i, r := range d.receivers[i] {
-		go func() {
-			got := receiveIn(ctx, r)
-			p.returned[i] = &got
-		}()
-	}
-	d.parked = append(d.parked, p)
+	d.parked = append(d.parked, d.start(d.receivers[i]))
 }
 
 func (d *driver) cancelRecv() {

@@ -1,7 +1,6 @@
 package memstreamer_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"runtime"
@@ -28,38 +27,6 @@ func topicStats(s *memstreamer.StreamConstructor, topic string) (stats memstream
 		}
 	}
 	return memstreamer.TopicStats{}, false
-}
-
-func TestEverythingIsKeptWithoutRetention(t *testing.T) {
-	for _, opts := range [][]memstreamer.Option{nil, {memstreamer.WithRetention(0)}} {
-		clock := newSteppedClock()
-		s := memstreamer.New(append(opts, memstreamer.WithClock(clock))...)
-		send(t, newSender(t, s, "orders"), "7")
-		require.NoError(t, newReceiver(t, s, "orders", "step", memstreamer.StreamFromLatest()).Close())
-		clock.Step(1e6 * time.Hour)
-		stats, _ := topicStats(s, "orders")
-		require.Equal(t, 1, stats.Retained)
-		requireNothing(t, newReceiver(t, s, "orders", "step"))
-		require.Equal(t, "7", recv(t, newReceiver(t, s, "orders", "other")).ForeignID)
-	}
-}
-
-func TestEventsAreDroppedByAge(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	const old = 1000
-	for i := range old {
-		send(t, sender, fmt.Sprint(i))
-	}
-	clock.Step(time.Hour)
-	send(t, sender, "young")
-	stats, _ := topicStats(s, "orders")
-	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: old + 1, FirstID: 1, LastID: old + 1, Sent: old + 1}, stats)
-
-	clock.Step(1)
-	stats, _ = topicStats(s, "orders")
-	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: 1, FirstID: old + 1, LastID: old + 1, Sent: old + 1}, stats)
-	require.EqualValues(t, old+1, recv(t, newReceiver(t, s, "orders", "late")).ID)
 }
 
 // Each call sweeps, for an application that never calls Stats: what the call for
@@ -192,73 +159,6 @@ func TestAppendDropsMoreThanItAdds(t *testing.T) {
 	require.Equal(t, 100, c.Retained())
 }
 
-// An engine closes a step's receiver on every error, backs off and opens it again,
-// and has nothing but the streamer to get the event from.
-func TestAFailingStepFindsItsEvent(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	send(t, sender, "7")
-	for range 100 {
-		r := newReceiver(t, s, "orders", "step")
-		event, _, err := r.Recv(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, "7", event.ForeignID)
-		clock.Step(50 * time.Minute)
-		require.NoError(t, r.Close())
-		clock.Step(time.Hour) // to back off
-		send(t, sender, "later")
-		s.Stats()
-	}
-	r := newReceiver(t, s, "orders", "step")
-	require.Equal(t, "7", recv(t, r).ForeignID)
-	require.Equal(t, "later", recv(t, r).ForeignID)
-}
-
-func TestWhatAnOpenNameHasNotAckedIsKept(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	slow, fast := newReceiver(t, s, "orders", "slow"), newReceiver(t, s, "orders", "fast")
-	for i := range 600 {
-		send(t, sender, fmt.Sprint(i))
-		require.Equal(t, fmt.Sprint(i), recv(t, fast).ForeignID)
-	}
-	require.Equal(t, "0", recv(t, slow).ForeignID)
-	clock.Step(1000 * time.Hour)
-	stats, _ := topicStats(s, "orders")
-	require.Equal(t, 599, stats.Retained)
-	for i := 1; i < 600; i++ {
-		require.Equal(t, fmt.Sprint(i), recv(t, slow).ForeignID)
-	}
-	stats, _ = topicStats(s, "orders")
-	require.Zero(t, stats.Retained)
-
-	// With nothing kept at all, receivers go on where they are.
-	send(t, sender, "next")
-	for _, r := range []memstreamer.EventReceiver{slow, fast} {
-		require.Equal(t, "next", recv(t, r).ForeignID)
-		requireNothing(t, r)
-	}
-}
-
-// A name is closed with the last of its receivers, each closed once.
-func TestANameIsClosedWithItsLastReceiver(t *testing.T) {
-	s, clock := newRetaining()
-	send(t, newSender(t, s, "orders"), "7")
-	first, second := newReceiver(t, s, "orders", "step"), newReceiver(t, s, "orders", "step")
-	require.NoError(t, first.Close())
-	require.NoError(t, first.Close())
-	clock.Step(2 * time.Hour)
-	stats, _ := topicStats(s, "orders")
-	require.Equal(t, 1, stats.Retained)
-	require.NoError(t, second.Close())
-	clock.Step(time.Hour)
-	stats, _ = topicStats(s, "orders")
-	require.Equal(t, 1, stats.Retained)
-	clock.Step(1)
-	stats, _ = topicStats(s, "orders")
-	require.Zero(t, stats.Retained)
-}
-
 // A Close that stalls between the clock and the lock comes last, with a time that is
 // long past.
 func TestAStalledCloseForgetsNothing(t *testing.T) {
@@ -283,177 +183,6 @@ func TestAStalledCloseForgetsNothing(t *testing.T) {
 	require.Equal(t, "7", recv(t, newReceiver(t, s, "orders", "step")).ForeignID)
 }
 
-// NewReceiver goes by the time since a name was closed, swept or not.
-func TestANameIsForgottenAPeriodAfterItsClose(t *testing.T) {
-	for _, away := range []time.Duration{time.Hour, time.Hour + 1} {
-		s, clock := newRetaining()
-		sender := newSender(t, s, "orders")
-		send(t, sender, "old")
-		// More expired names than one call sweeps.
-		for i := range 100 {
-			require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
-		}
-		clock.Step(away)
-		send(t, sender, "young")
-		r := newReceiver(t, s, "orders", "99")
-		if away == time.Hour {
-			require.Equal(t, "old", recv(t, r).ForeignID)
-		}
-		require.Equal(t, "young", recv(t, r).ForeignID)
-		requireNothing(t, r)
-	}
-}
-
-func TestAnAckOfAForgottenNameChangesNothing(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	send(t, sender, "1")
-	r := newReceiver(t, s, "orders", "step")
-	_, late, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, r.Close())
-	clock.Step(time.Hour + 1)
-	r = newReceiver(t, s, "orders", "step")
-	require.NoError(t, late())
-	require.Equal(t, []memstreamer.ReceiverStats{{Topic: "orders", Name: "step", Open: 1}}, s.Stats().Receivers)
-	send(t, sender, "2")
-	require.NoError(t, late())
-	require.Equal(t, "2", recv(t, r).ForeignID)
-	require.NoError(t, s.CheckInvariants())
-}
-
-// A name that expires as it is opened again may be all that kept its topic.
-func TestAnExpiredNameKeepsItsTopic(t *testing.T) {
-	s, clock := newRetaining()
-	require.NoError(t, newReceiver(t, s, "orders", "step").Close())
-	clock.Step(time.Hour + 1)
-	r := newReceiver(t, s, "orders", "step")
-	send(t, newSender(t, s, "orders"), "7")
-	require.Equal(t, "7", recv(t, r).ForeignID)
-	require.NoError(t, s.CheckInvariants())
-}
-
-func TestANewNameStartsAtTheOldestYoungEvent(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	holder := newReceiver(t, s, "orders", "holder")
-	send(t, sender, "old")
-	clock.Step(1)
-	send(t, sender, "as old as may be")
-	clock.Step(time.Hour)
-	send(t, sender, "young")
-	require.Equal(t, "as old as may be", recv(t, newReceiver(t, s, "orders", "new")).ForeignID)
-	requireNothing(t, newReceiver(t, s, "orders", "latest", memstreamer.StreamFromLatest()))
-	clock.Step(2 * time.Hour)
-	requireNothing(t, newReceiver(t, s, "orders", "newer"))
-	require.Equal(t, "old", recv(t, holder).ForeignID)
-}
-
-// Names that come, take nothing and go hold what they could have taken for a while,
-// and not for as long as there are new ones.
-func TestNewNamesUnderSteadyTrafficHoldNothingForLong(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	const perHour = 10
-	for i := range 100 * perHour {
-		send(t, sender, "")
-		require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
-		clock.Step(time.Hour / perHour)
-		stats, _ := topicStats(s, "orders")
-		require.LessOrEqual(t, stats.Retained, 2*perHour+1)
-	}
-}
-
-func TestATopicIsForgottenOnceNothingRefersToIt(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	send(t, sender, "1")
-	require.NoError(t, sender.Send(t.Context(), "2", 1, map[memstreamer.Header]string{memstreamer.HeaderTopic: "by header"}))
-	r := newReceiver(t, s, "orders", "step")
-	_, late, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	clock.Step(2 * time.Hour)
-	_, ok := topicStats(s, "by header")
-	require.False(t, ok)
-
-	require.NoError(t, r.Close())
-	clock.Step(2 * time.Hour)
-	_, ok = topicStats(s, "orders")
-	require.True(t, ok, "its sender is open")
-	require.NoError(t, sender.Close())
-	_, ok = topicStats(s, "orders")
-	require.False(t, ok)
-
-	// The topic's next life has nothing to do with its last one.
-	again := newSender(t, s, "orders")
-	send(t, again, "3")
-	require.NoError(t, late())
-	require.NoError(t, sender.Close())
-	require.NoError(t, r.Close())
-	stats, _ := topicStats(s, "orders")
-	require.Equal(t, memstreamer.TopicStats{Topic: "orders", Retained: 1, FirstID: 3, LastID: 3, Sent: 1}, stats)
-	require.Equal(t, "3", recv(t, newReceiver(t, s, "orders", "step")).ForeignID)
-}
-
-func TestATopicIsForgottenWithoutRetention(t *testing.T) {
-	s := memstreamer.New()
-	sender := newSender(t, s, "orders")
-	r := newReceiver(t, s, "orders", "step")
-	require.NoError(t, sender.Close())
-	require.NoError(t, r.Close())
-	require.Len(t, s.Stats().Topics, 1, "its name is remembered")
-	require.NoError(t, s.Forget(t.Context(), "orders", "step"))
-	require.Equal(t, memstreamer.Stats{Topics: []memstreamer.TopicStats{}, Receivers: []memstreamer.ReceiverStats{}}, s.Stats())
-}
-
-func TestForget(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	send(t, sender, "1")
-	r := newReceiver(t, s, "orders", "step")
-	_, late, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	clock.Step(2 * time.Hour)
-	require.EqualError(t, s.Forget(t.Context(), "orders", "step"), `memstreamer: Forget: a receiver of topic "orders" and name "step" is open: close it first`)
-	require.NoError(t, r.Close())
-	require.NoError(t, s.Forget(t.Context(), "other", "step"))
-	require.NoError(t, s.Forget(t.Context(), "orders", "other"))
-	require.NoError(t, s.Forget(t.Context(), "orders", "step"))
-	require.NoError(t, s.Forget(t.Context(), "orders", "step"), "again")
-	require.Equal(t, memstreamer.Stats{
-		Topics:    []memstreamer.TopicStats{{Topic: "orders", Sent: 1}},
-		Receivers: []memstreamer.ReceiverStats{},
-	}, s.Stats(), "what only the name kept is gone")
-	require.NoError(t, late())
-	require.NoError(t, s.CheckInvariants())
-
-	done, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.Equal(t, context.Canceled, s.Forget(done, "orders", "step"))
-	require.NoError(t, s.Close())
-	require.ErrorIs(t, s.Forget(t.Context(), "orders", "step"), memstreamer.ErrClosed)
-}
-
-func TestAClockThatGoesBackDropsNothingYoung(t *testing.T) {
-	s, clock := newRetaining()
-	sender := newSender(t, s, "orders")
-	send(t, sender, "1")
-	clock.Step(-10 * time.Hour)
-	send(t, sender, "2")
-	require.NoError(t, newReceiver(t, s, "orders", "step").Close())
-	clock.Step(time.Hour)
-	stats, _ := topicStats(s, "orders")
-	require.Equal(t, 2, stats.Retained)
-	r := newReceiver(t, s, "orders", "step")
-	require.Equal(t, "1", recv(t, r).ForeignID)
-	require.Equal(t, "2", recv(t, r).ForeignID)
-	// The second is no older than the first: both go once the clock has caught up.
-	clock.Step(9*time.Hour + time.Hour)
-	require.Equal(t, "1", recv(t, newReceiver(t, s, "orders", "new")).ForeignID)
-	clock.Step(1)
-	requireNothing(t, newReceiver(t, s, "orders", "newer"))
-}
-
 // A clock that is off by ages once holds up nothing for good.
 func TestAnAbsurdTimeStopsNothing(t *testing.T) {
 	for _, absurd := range []time.Time{{}, time.Unix(1<<60, 0)} {
@@ -469,21 +198,6 @@ func TestAnAbsurdTimeStopsNothing(t *testing.T) {
 		stats, _ := topicStats(s, "orders")
 		require.Zero(t, stats.Retained)
 	}
-}
-
-// One name that was closed before the clock went back holds up no other.
-func TestNamesAreForgottenAfterTheClockWentBack(t *testing.T) {
-	s, clock := newRetaining()
-	clock.Step(1000 * time.Hour)
-	require.NoError(t, newReceiver(t, s, "orders", "ahead").Close())
-	clock.Step(-1000 * time.Hour)
-	for i := range 100 {
-		require.NoError(t, newReceiver(t, s, "orders", fmt.Sprint(i)).Close())
-	}
-	clock.Step(time.Hour + 1)
-	receivers := s.Stats().Receivers
-	require.Len(t, receivers, 1)
-	require.Equal(t, "ahead", receivers[0].Name)
 }
 
 // A connector's topic outlives its events and consumers.
@@ -512,21 +226,6 @@ func TestANewConsumerStartsAtTheOldestYoungEvent(t *testing.T) {
 	event, _, err := newConsumer(t, c, "new").Recv(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "young", event.ID)
-}
-
-func TestConnectorRetention(t *testing.T) {
-	clock := newSteppedClock()
-	c := memstreamer.NewConnector([]memstreamer.ConnectorEvent{{ID: "1"}}, memstreamer.WithClock(clock), memstreamer.WithRetention(time.Hour))
-	clock.Step(time.Hour)
-	require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "2"}))
-	event, _, err := newConsumer(t, c, "early").Recv(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "1", event.ID, "its age counts from when it was added")
-	clock.Step(time.Hour)
-	require.NoError(t, c.Append(memstreamer.ConnectorEvent{ID: "3"}))
-	event, _, err = newConsumer(t, c, "early").Recv(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "1", event.ID, "an open consumer has not acked it")
 }
 
 var burst = flag.Int("burst", 100_000, "how many topics and names TestABurstIsGivenBack makes")

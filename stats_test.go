@@ -69,32 +69,6 @@ func TestStats(t *testing.T) {
 	require.Equal(t, want, s.Stats(), "after Close")
 }
 
-// A delivery counts if Recv returned it, and for the event that it was of.
-func TestDeliveries(t *testing.T) {
-	s := memstreamer.New()
-	sender := newSender(t, s, "orders")
-	r := newReceiver(t, s, "orders", "step")
-	send(t, sender, "1")
-	send(t, sender, "2")
-	deliveries := func() int64 { return s.Stats().Receivers[0].Deliveries }
-
-	_, ack, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 1, deliveries())
-	require.NoError(t, r.Close())
-	r = newReceiver(t, s, "orders", "step")
-	_, again, err := r.Recv(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 2, deliveries(), "a step that failed")
-	require.NoError(t, ack())
-	require.Zero(t, deliveries(), "the next event")
-	_, _, err = r.Recv(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, again())
-	require.EqualValues(t, 1, deliveries(), "after a late ack")
-	require.EqualValues(t, 1, s.Stats().Receivers[0].AckedID)
-}
-
 // A delivery that its context forestalled does not count, and takes nothing from
 // the count of another receiver's.
 func TestDeliveriesThatDoNotComeAbout(t *testing.T) {
