@@ -1,6 +1,6 @@
 // Command engine measures luno/workflow itself, on its own in-memory adapter and on
-// memstreamer, with its outbox polled and parked: what a run takes, what waiting
-// costs, and which calls of Await return. It makes tables of RESULTS.md and of the
+// memstreamer, with its outbox polled and parked: what a run takes, and what waiting
+// costs. It makes tables of RESULTS.md and of the
 // README, and the picture of runs:
 //
 //	go run -C lab/benchmarks ./engine -h
@@ -24,15 +24,13 @@ var command = rounds.Command{
 	About:  "Engine measures luno/workflow on its own in-memory adapter and on memstreamer.",
 	Rounds: 5,
 	Round:  2 * time.Minute,
-	Plan:   slices.Concat(rounds.Plan(rounds.Peers, columns, peers...), rounds.Plan(rounds.Peers, awaits, peers[2:]...)),
+	Plan:   rounds.Plan(rounds.Peers, columns, peers...),
 	Outputs: []rounds.Output{
 		{File: "README.md", Section: "engine", Text: func(r *rounds.Results) string {
 			return table([]rounds.Figure{slow, slowest, fast, atOnce, idle}, false).Markdown(r) + note
 		}},
 		{File: "lab/benchmarks/RESULTS.md", Section: "engine", Text: func(r *rounds.Results) string {
-			return table(columns, true).Markdown(r) + note + "\n" + r.Goals(goals, peers[3]) +
-				"\n" + rounds.Table{Figures: awaits, Peers: peers[2:]}.Markdown(r) +
-				"\nEight consumers are those of the steps and of the engine itself.\n"
+			return table(columns, true).Markdown(r) + note + "\n" + r.Goals(goals, peers[3])
 		}},
 		{File: "lab/benchmarks/engine.svg", Text: draw},
 	},
@@ -49,7 +47,6 @@ const (
 	at20  = "Engine/load=20/peer="
 	at200 = "Engine/load=200/peer="
 	burst = "Engine/load=at-once/peer="
-	await = "EngineAwait/peer="
 	mean  = "mean-sec"
 	p99   = "p99-sec"
 )
@@ -65,11 +62,6 @@ var (
 		slow, slowest, {Head: "CPU", Job: at20, Unit: rounds.CPU, Time: "200x"},
 		fast, {Head: "p99", Job: at200, Unit: p99, Time: "1000x"}, {Head: "CPU", Job: at200, Unit: rounds.CPU, Time: "1000x"},
 		{Head: "mean of all at once", Job: burst, Unit: mean, Time: "2000x"}, atOnce, idle,
-	}
-	awaits = []rounds.Figure{
-		{Head: "of 20 runs, those for which an Await 500 ms after the end returns", Job: await, Unit: "late", Time: "20x"},
-		{Head: "those for which two Awaits at once return", Job: await, Unit: "pairs", Time: "20x"},
-		{Head: "consumers afterwards", Job: await, Unit: "names", Time: "20x"},
 	}
 	goals = []rounds.Goal{
 		{Figure: slow, Over: peers[0], Bar: 0.001},
