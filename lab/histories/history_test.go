@@ -3,7 +3,6 @@ package histories
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +16,8 @@ import (
 )
 
 var (
-	long = flag.Duration("long", 0, "how long TestLong checks histories of new seeds; 0 skips it")
-	seed = flag.Int64("seed", -1, "check this seed alone, or start TestLong with it; -1 leaves it to the test")
+	seed  = flag.Int64("seed", -1, "check this seed alone, or start with it; -1 leaves it to the test")
+	count = flag.Int("seeds", 1, "with -seed, check so many")
 )
 
 // searching is how long CheckLinearizable may look for an order.
@@ -30,14 +29,14 @@ func newStreamer(clock memstreamer.Clock, retention time.Duration) Streamer {
 	return memstreamer.New(memstreamer.WithClock(clock), memstreamer.WithRetention(retention))
 }
 
-// seeds returns the first n seeds, or the one that was asked for.
-func seeds(n int) []uint64 {
+// seeds returns the first n seeds, or those that were asked for.
+func seeds(n int) (all []uint64) {
+	first := uint64(0)
 	if *seed >= 0 {
-		return []uint64{uint64(*seed)}
+		first, n = uint64(*seed), *count
 	}
-	all := make([]uint64, n)
-	for i := range all {
-		all[i] = uint64(i)
+	for i := range n {
+		all = append(all, first+uint64(i))
 	}
 	return all
 }
@@ -113,34 +112,4 @@ func render(h *History) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
-}
-
-func TestLong(t *testing.T) {
-	if *long == 0 {
-		t.Skip("-long says how long")
-	}
-	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *long {
-		t.Fatalf("-long %v is beyond the test's deadline: give -timeout 0, or more than that", *long)
-	}
-	next := *seed
-	if next < 0 {
-		next = time.Now().Unix()
-	}
-	seen, histories, shown := coverage{}, 0, time.Now()
-	for start := shown; time.Since(start) < *long; next++ {
-		for _, pace := range []Pace{Seeded, Real} {
-			seen.add(checkSeed(t, uint64(next), pace))
-			histories++
-		}
-		if t.Failed() {
-			return
-		}
-		if time.Since(shown) > 5*time.Second {
-			shown = time.Now()
-			fmt.Fprintf(os.Stderr, "%6.0fs  seed %d  histories %d  events %d  redeliveries %d  late acks %d  forgotten cursors %d\n",
-				time.Since(start).Seconds(), next, histories,
-				seen["events"], seen["redeliveries"], seen["late acks"], seen["forgotten cursors"])
-		}
-	}
-	t.Logf("%d histories up to seed %d: %v", histories, next-1, seen)
 }
