@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gonum.org/v1/plot/plotter"
+	vgdraw "gonum.org/v1/plot/vg/draw"
 
 	"github.com/memstreamer/memstreamer/lab/benchmarks"
 	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
@@ -104,11 +105,11 @@ func draw(r *rounds.Results) string {
 	if err != nil {
 		panic(err)
 	}
-	dots.Color, dots.Radius = color.RGBA{0x0b, 0x63, 0xb5, 0xff}, 5
+	dots.Color, dots.Radius, dots.Shape = color.RGBA{0x0b, 0x63, 0xb5, 0xff}, 5, vgdraw.CircleGlyph{}
 	words.Offset.Y = 6
 	p.Add(plotter.NewGrid(), dots, words)
 	p.NominalY(titles...)
-	p.X.Min, p.X.Max = 1e-4, 10
+	p.X.Min, p.X.Max = 1e-4, 5
 	p.Y.Min, p.Y.Max = -0.5, float64(len(peers))-0.5
 	return rounds.SVG(p)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/memstreamer/memstreamer/lab/benchmarks"
 	"github.com/memstreamer/memstreamer/lab/benchmarks/internal/rounds"
@@ -24,11 +25,11 @@ func idle(receivers int) rounds.Figure {
 func drawIdle(r *rounds.Results) string {
 	p := rounds.LogPlot("Cores used by receivers that wait for an event: lower is better", "receivers",
 		func(n float64) string { return humanize.Comma(int64(math.Round(n))) })
-	p.X.Min, p.X.Max = 1, 10_000
+	p.X.Min, p.X.Max = 1, 15_000
 	p.Y.Min, p.Y.Max = 0, 1.2*float64(runtime.GOMAXPROCS(0))
 	p.Y.Label.Text = "cores"
-	p.Legend.YOffs = -40
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.XOffs, p.Legend.YOffs = 60, -70
 	for _, curve := range []struct {
 		peer      benchmarks.Peer
 		title     string
@@ -47,6 +48,7 @@ func drawIdle(r *rounds.Results) string {
 			panic(err) // Cores are finite.
 		}
 		line.Color, dots.Color, line.Width = curve.color, curve.color, 2
+		dots.Shape = draw.CircleGlyph{}
 		p.Add(line, dots)
 		last := points[len(points)-1]
 		p.Legend.Add(fmt.Sprintf("%s: %s cores for %s", curve.title, rounds.Show(rounds.Cores, last.Y), humanize.Comma(int64(last.X))), line)

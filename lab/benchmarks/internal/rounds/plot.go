@@ -2,14 +2,17 @@ package rounds
 
 import (
 	"bytes"
+	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
 // LogPlot returns a plot with an X axis on a log scale, whose ticks name writes.
 func LogPlot(title, x string, name func(float64) string) *plot.Plot {
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	p := plot.New()
 	p.Title.Text = title
 	p.X.Label.Text = x
@@ -37,5 +40,5 @@ func SVG(p *plot.Plot) string {
 	if err != nil {
 		panic(err) // the format is known, and a Buffer takes everything
 	}
-	return svg.String()
+	return strings.ReplaceAll(svg.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif")
 }
