@@ -94,13 +94,11 @@ func (s *Streamer) flushAcks() {
 
 // closeAcks writes the acks that are pending when the streamer is closed.
 func (s *Streamer) closeAcks() error {
+	s.turn <- struct{}{} // a transaction under way has some, and may fail
+	<-s.turn
 	s.mu.Lock()
 	s.pending.closed = true
 	s.pending.timer.Stop()
-	s.mu.Unlock()
-	s.turn <- struct{}{} // a transaction under way may put some back
-	<-s.turn
-	s.mu.Lock()
 	none := len(s.pending.byLife) == 0
 	s.mu.Unlock()
 	if none {

@@ -20,13 +20,16 @@ const (
 	// each table: or twice as many as it writes, if that is more, so that deleting
 	// keeps up.
 	sweepLimit = 256
+	// maxYields is how many transactions after one that was shared let others run before
+	// they end. A caller that has had no company for longer never yields.
+	maxYields = 16
 )
 
 // leader is what belongs to the holder of the turn.
 type leader struct {
 	file    fileLock
 	lastID  int64        // committed
-	shared  bool         // the last transaction was
+	yields  int          // how many transactions yield from now on, unless one is shared
 	dropped dropped      // by memory, and perhaps still in the database
 	doubt   *transaction // whose outcome is unknown, or nil
 }
@@ -239,16 +242,18 @@ func (s *Streamer) write(tx *transaction) error {
 // executeAll executes the ops that wait, and deletes rows.
 func (s *Streamer) executeAll(tx *transaction) error {
 	// Calls that come meanwhile need not wait for the next transaction. Those that shared
-	// the last one were told a moment ago, and may be about to call again.
+	// one were told a moment ago, and may be about to call again.
 	for ops := tx.ops; len(ops) > 0; ops = s.take(tx) {
 		if err := s.execute(tx, ops); err != nil {
 			return err
 		}
-		if s.leader.shared {
+		if s.leader.yields > 0 {
 			runtime.Gosched()
 		}
 	}
-	s.leader.shared = len(tx.ops) > 1
+	if s.leader.yields = max(s.leader.yields-1, 0); len(tx.ops) > 1 {
+		s.leader.yields = maxYields
+	}
 	if tx.alone() || s.closing.Err() != nil { // a streamer after this one may know more
 		return nil
 	}

@@ -444,6 +444,11 @@ func TestClockPanics(t *testing.T) {
 		"Ack":         func(_ *Streamer, ack memstreamer.Ack) error { return ack() },
 		"Forget":      func(s *Streamer, _ memstreamer.Ack) error { return s.Forget(context.Background(), "orders", "idle") },
 		"NewReceiver": func(s *Streamer, _ memstreamer.Ack) error { return openOne(s) },
+		"InTx": func(s *Streamer, _ memstreamer.Ack) error {
+			return s.InTx(context.Background(), func(tx *Tx) error {
+				return errors.Join(tx.Send("orders", "c", 1, nil), tx.Ack("orders", "acks", 1))
+			})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var left atomic.Int64 // until the clock panics

@@ -375,6 +375,29 @@ func TestInTxNeighboursFail(t *testing.T) {
 	}
 }
 
+// TestInTxTogether has 16 callers on one processor, which wait together once: those that
+// were told together call again together.
+func TestInTxTogether(t *testing.T) {
+	const callers, each = 16, 25
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s, faults := openFaulty(t)
+	createRows(t, s.db)
+	var commits atomic.Int64
+	faults.set(counts(&commits))
+	var calls []func() error
+	for caller := range callers {
+		calls = append(calls, func() (err error) {
+			for n := range each {
+				err = errors.Join(err, s.InTx(context.Background(), func(tx *Tx) error { return both(tx, caller*each+n) }))
+			}
+			return err
+		})
+	}
+	together(t, s, calls...)
+	t.Logf("%d calls in %d commits", callers*each, commits.Load())
+	require.Less(t, commits.Load(), int64(callers*each/4))
+}
+
 // TestOnCommit sees what functions are called, when, and in which order.
 func TestOnCommit(t *testing.T) {
 	s := openRows(t)
