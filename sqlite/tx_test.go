@@ -375,6 +375,28 @@ func TestInTxNeighboursFail(t *testing.T) {
 	}
 }
 
+// TestInTxAgainAlone has a Send lead while an InTx waits to be called again: that is not
+// written with the Send, whatever its fault.
+func TestInTxAgainAlone(t *testing.T) {
+	s, faults := openFaulty(t)
+	createRows(t, s.db)
+	var sent chan error
+	faults.set(when("before RELEASE", 2, fails), when("before ROLLBACK", 1, func() error {
+		sent = start(t, s, func() error { return sendOne(context.Background(), s) })[0]
+		time.Sleep(10 * time.Millisecond) // by then it waits for the turn
+		return nil
+	}))
+	calls := 0
+	require.ErrorIs(t, s.InTx(t.Context(), func(tx *Tx) error {
+		calls++
+		return both(tx, 1)
+	}), errInjected)
+	require.Equal(t, 2, calls)
+	require.NoError(t, <-sent)
+	require.Empty(t, appRows(t, s.db))
+	holds(t, s, "order-1001")
+}
+
 // TestInTxTogether has 16 callers on one processor, which wait together once: those that
 // were told together call again together.
 func TestInTxTogether(t *testing.T) {
