@@ -2,7 +2,7 @@
 // beside a checkout, and builds and runs their programs. It needs a network. It
 // imports none of the modules.
 //
-// A README tells it by this convention, after the heading "## Install":
+// A README tells it by this convention, after the heading "## Install", or another one:
 //
 //   - The first ```go block is a whole program. It becomes main.go.
 //   - The ```sh blocks between the heading and that program are the commands. They
@@ -13,6 +13,7 @@ package readmes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,34 +35,37 @@ func TestREADMEs(t *testing.T) {
 		t.Skip("downloads modules")
 	}
 	for _, test := range []struct {
-		module string
-		serves string // a URL that the program serves until it is killed; others have to end
+		module  string
+		heading string // Install, if empty
+		serves  string // a URL that the program serves until it is killed; others have to end
 	}{
 		{module: "."},
 		{module: "metrics", serves: "http://127.0.0.1:8080/metrics"},
 		{module: "luno"},
+		{module: "luno", heading: "One file"},
 		{module: "jetstream"},
 		{module: "sqlite"},
 		{module: "watermill"},
 	} {
-		t.Run(test.module, func(t *testing.T) {
+		heading := cmp.Or(test.heading, "Install")
+		t.Run(test.module+", "+heading, func(t *testing.T) {
 			readme, err := os.ReadFile(filepath.Join(checkout, test.module, "README.md"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			output, err := follow(t, string(readme), test.serves)
+			output, err := follow(t, string(readme), heading, test.serves)
 			if err != nil {
-				t.Fatalf("%s/README.md: %v\n%s", test.module, err, output)
+				t.Fatalf("%s/README.md, %s: %v\n%s", test.module, heading, err, output)
 			}
 			t.Logf("%s", output)
 		})
 	}
 }
 
-// follow does what a README tells. It returns the program's output, or that of
+// follow does what a README tells after a heading. It returns the program's output, or that of
 // the command that failed.
-func follow(t *testing.T, readme, serves string) (output []byte, err error) {
-	commands, program, err := install(readme)
+func follow(t *testing.T, readme, heading, serves string) (output []byte, err error) {
+	commands, program, err := section(readme, heading)
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +139,11 @@ func get(ctx context.Context, server *exec.Cmd, url string) (output []byte, err 
 // fenced is a block of code in Markdown: its language and its lines.
 var fenced = regexp.MustCompile("(?ms)^```(.*?)\n(.*?)^```$")
 
-// install returns the commands and the program of a README's section Install.
-func install(readme string) (commands, program string, err error) {
-	_, section, found := strings.Cut("\n"+readme, "\n## Install\n")
+// section returns the commands and the program of a README's section.
+func section(readme, heading string) (commands, program string, err error) {
+	_, section, found := strings.Cut("\n"+readme, "\n## "+heading+"\n")
 	if !found {
-		return "", "", errors.New(`there is no heading "## Install"`)
+		return "", "", fmt.Errorf(`there is no heading "## %s"`, heading)
 	}
 	for _, block := range fenced.FindAllStringSubmatch(section, -1) {
 		switch language, text := block[1], block[2]; {
@@ -154,7 +158,7 @@ func install(readme string) (commands, program string, err error) {
 			return commands, text, nil
 		}
 	}
-	return "", "", errors.New(`there is no program in a block "go" after the heading "## Install"`)
+	return "", "", fmt.Errorf(`there is no program in a block "go" after the heading "## %s"`, heading)
 }
 
 // What the test does is itself tested: on a README that tells what works, and on
@@ -183,7 +187,7 @@ func TestWhatFailsIsFound(t *testing.T) {
 			if name == "serves what it has" {
 				serves = "http://127.0.0.1:9/"
 			}
-			output, err := follow(t, strings.Replace(good, test.old, test.new, 1), serves)
+			output, err := follow(t, strings.Replace(good, test.old, test.new, 1), "Install", serves)
 			if err == nil && (test.want != "" || string(output) != "closed\n") {
 				t.Fatalf("no error, and the program wrote %q", output)
 			}
