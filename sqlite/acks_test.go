@@ -60,7 +60,7 @@ func TestAckDelay(t *testing.T) {
 		require.Zero(t, commits.Load())
 		take(t, newReceiver(t, afterKill(t, s), "orders", "name"), "a")
 
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.EqualValues(t, 1, commits.Load())
 		take(t, newReceiver(t, afterKill(t, s), "orders", "name"), "c")
@@ -124,7 +124,6 @@ func TestAckDelayFails(t *testing.T) {
 				time.Sleep(ackDelay)
 				synctest.Wait()
 				require.Contains(t, log.String(), "acks could not be written")
-				holds(t, s, "a", "b", "c")
 				time.Sleep(ackDelay)
 				synctest.Wait()
 				take(t, newReceiver(t, afterKill(t, s), "orders", "name"), "c")
