@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,24 @@ func openDelayed(t *testing.T, opts ...Option) (*Streamer, *faults, *atomic.Int6
 	commits := new(atomic.Int64)
 	faults.set(counts(commits))
 	return s, faults, commits
+}
+
+// syncBuffer is what a logger writes to on other goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
 }
 
 // counts counts commits.
@@ -116,7 +135,7 @@ func TestAckDelayFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var log bytes.Buffer
+				var log syncBuffer
 				s, faults, _ := openDelayed(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 				r := newReceiver(t, s, "orders", "name")
 				take(t, r, "a", "b")
