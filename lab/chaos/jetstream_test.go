@@ -109,7 +109,11 @@ func TestContractCluster(t *testing.T) {
 		// A stream for each subtest, deleted after it: a cluster has to keep up
 		// every consumer that there ever was.
 		stream := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
-		t.Cleanup(func() { assert.NoError(t, js.DeleteStream(context.Background(), stream)) })
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience) // the machine may be busy
+			defer cancel()
+			assert.NoError(t, js.DeleteStream(ctx, stream))
+		})
 		return newStreamer(t, js, jetstream.WithStream(stream), jetstream.WithReplicas(3))
 	}, streamertest.WithDeadline(patience), streamertest.WithQuiet(50*time.Millisecond))
 }
