@@ -54,6 +54,23 @@ func (f foreign) NewReceiver(ctx context.Context, topic, name string, opts ...me
 	return foreignReceiver{r}, err
 }
 
+func TestAsAppliesTheEnginesOptions(t *testing.T) {
+	s := memstreamer.New()
+	send(t, newSender(t, s, "orders"), "before")
+	view := memstreamer.As[engineStreamer](s)
+	receiver, err := view.NewReceiver(t.Context(), "orders", "step",
+		func(o *enginetest.ReceiverOptions) { o.PollFrequency = time.Second },
+		func(o *enginetest.ReceiverOptions) {
+			require.Equal(t, time.Second, o.PollFrequency)
+			o.StreamFromLatest = true
+		})
+	require.NoError(t, err)
+	send(t, newSender(t, s, "orders"), "after")
+	event, _, err := receiver.Recv(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "after", event.ForeignID)
+}
+
 // An engine may compare its streamer, and have it as a key.
 func TestViewsCompare(t *testing.T) {
 	s := memstreamer.New()

@@ -42,11 +42,12 @@ func BenchmarkPass(b *testing.B) {
 }
 
 func BenchmarkIdle(b *testing.B) {
-	for n, peers := range map[int][]Peer{
-		1: Peers[:3], 2: Peers[:3], 8: Peers[:3], 100: Peers[:3],
-		64:     append(Peers[:len(Peers):len(Peers)], Durables[0]),
-		10_000: {Peers[0], Dropping},
-	} {
-		b.Run(fmt.Sprintf("receivers=%d", n), func(b *testing.B) { run(b, bench.Idle(n), peers) })
+	idle := func(receivers int, peers ...[]Peer) {
+		b.Run(fmt.Sprintf("receivers=%d", receivers), func(b *testing.B) { run(b, bench.Idle(receivers), peers...) })
 	}
+	for _, n := range []int{1, 2, 8, 100} {
+		idle(n, Peers[:3])
+	}
+	idle(64, Peers, Durables[:1])
+	idle(10_000, Peers[:1], []Peer{Dropping})
 }
