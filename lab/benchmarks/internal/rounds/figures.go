@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/perf/benchmath"
@@ -55,7 +56,8 @@ func Show(unit string, v float64) string {
 		return scaled(v, " ") + "B"
 	case EventRate:
 		return scaled(v, "") + "/s"
-	case Seconds, CPU, Worst, "mean-sec", "p99-sec", "recv-sec/op", "open-sec/event":
+	}
+	if strings.Contains(unit, "sec") {
 		return scaled(v, " ") + "s"
 	}
 	return humanize.Comma(int64(math.Round(v)))

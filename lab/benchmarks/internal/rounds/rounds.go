@@ -31,7 +31,7 @@ const (
 // Benchmark is one to run.
 type Benchmark struct {
 	Package string
-	Name    string // without the prefix Benchmark; no two of a plan share one
+	Name    string // without the prefix Benchmark; those of one name run once
 	Time    string // of -test.benchtime
 	Short   bool   // with -test.short
 }
