@@ -71,6 +71,15 @@ func recv(t testing.TB, r memstreamer.EventReceiver) *memstreamer.Event {
 	return event
 }
 
+// requireNothing asserts that a Recv waits.
+func requireNothing(t testing.TB, r memstreamer.EventReceiver) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	event, _, err := r.Recv(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "event %v", event)
+}
+
 // startReceivers has n goroutines each call Recv, on topics and names of their
 // own, and returns what ends and joins them.
 func startReceivers(t *testing.T, s memstreamer.EventStreamer, n int) (stop func()) {
@@ -222,6 +231,7 @@ func TestUserCodeMayUseTheStreamer(t *testing.T) {
 			})))
 			sender := newSender(t, s, "orders")
 			r := newReceiver(t, s, "orders", "step", func(*memstreamer.ReceiverOptions) { use() })
+			requireNothing(t, r)
 			send(t, sender, "7")
 			_, ack, err := r.Recv(reentrant{t.Context(), use})
 			require.NoError(t, err)

@@ -77,18 +77,15 @@ func eachArrangement(b *testing.B, job func(*testing.B, Arrangement)) {
 // BenchmarkEngine has runs triggered at a rate, or at once. An operation is a run.
 // mean-ns and p99-ns are the time from Trigger to the hook for its end.
 func BenchmarkEngine(b *testing.B) {
-	for _, load := range []struct {
-		name     string
-		interval time.Duration
-	}{{"20", time.Second / 20}, {"200", time.Second / 200}, {"at-once", 0}} {
-		b.Run("load="+load.name, func(b *testing.B) {
+	for load, interval := range map[string]time.Duration{"20": time.Second / 20, "200": time.Second / 200, "at-once": 0} {
+		b.Run("load="+load, func(b *testing.B) {
 			eachArrangement(b, func(b *testing.B, a Arrangement) {
 				e, stop := startEngine(b, a)
 				defer stop()
 				report := bench.MeasureCPU(b)
 				start := time.Now()
 				for n := range b.N {
-					time.Sleep(time.Until(start.Add(time.Duration(n) * load.interval)))
+					time.Sleep(time.Until(start.Add(time.Duration(n) * interval)))
 					e.running.Add(1)
 					_, err := e.workflows[n%len(e.workflows)].Trigger(b.Context(), strconv.Itoa(n))
 					require.NoError(b, err)
