@@ -397,6 +397,26 @@ func TestInTxAgainAlone(t *testing.T) {
 	holds(t, s, "order-1001")
 }
 
+// TestInTxFailsBesideAFailure has a function fail, and then the transaction that it has
+// shared: it is over, and its neighbour is called again.
+func TestInTxFailsBesideAFailure(t *testing.T) {
+	s, faults := openFaulty(t)
+	createRows(t, s.db)
+	boom := errors.New("boom")
+	s.turn <- struct{}{} // which has them wait
+	errs := start(t, s, func() error {
+		return s.InTx(context.Background(), func(tx *Tx) error { return boom })
+	}, func() error {
+		return s.InTx(context.Background(), func(tx *Tx) error { return both(tx, 1) })
+	})
+	faults.set(when("before COMMIT", 1, fails))
+	<-s.turn
+	require.Equal(t, boom, <-errs[0])
+	require.NoError(t, <-errs[1])
+	require.Zero(t, s.waiting())
+	holds(t, s, "1")
+}
+
 // TestInTxTogether has 16 callers on one processor, which wait together once: those that
 // were told together call again together.
 func TestInTxTogether(t *testing.T) {
