@@ -25,19 +25,26 @@ var Arrangements = []Arrangement{
 	{Peer: Peer{Name: "memstreamer+parked", Title: "memstreamer, outbox parked"}, Ours: true, Park: true},
 }
 
-// records returns a new record store.
-func (a Arrangement) records() workflow.RecordStore {
-	if a.Park {
-		return luno.ParkOutbox(memrecordstore.New(), 0)
-	}
-	return memrecordstore.New()
+// parts are what an engine runs on.
+type parts struct {
+	streamer workflow.EventStreamer
+	records  func() workflow.RecordStore // of a workflow
+	options  []workflow.BuildOption
+	close    func() error
 }
 
-// streamer returns a new streamer, and what closes it.
-func (a Arrangement) streamer() (s workflow.EventStreamer, close func() error) {
+// parts returns new ones.
+func (a Arrangement) parts() parts {
+	p := parts{streamer: adapter.New(), close: func() error { return nil }}
 	if a.Ours {
 		s := memstreamer.New()
-		return luno.Streamer(s), s.Close
+		p.streamer, p.close = luno.Streamer(s), s.Close
 	}
-	return adapter.New(), func() error { return nil }
+	p.records = func() workflow.RecordStore {
+		if a.Park {
+			return luno.ParkOutbox(memrecordstore.New(), 0)
+		}
+		return memrecordstore.New()
+	}
+	return p
 }

@@ -25,7 +25,7 @@ func (s status) String() string { return strconv.Itoa(int(s)) }
 
 type object struct{}
 
-// engine is eight workflows at work on one streamer, each with records of its own.
+// engine is eight workflows at work on one streamer.
 type engine struct {
 	workflows [8]*workflow.Workflow[object, status]
 
@@ -35,8 +35,7 @@ type engine struct {
 }
 
 // startEngine runs workflows whose steps do nothing, until stop is called.
-func startEngine(b *testing.B, a Arrangement) (e *engine, stop func()) {
-	streamer, closeStreamer := a.streamer()
+func startEngine(b *testing.B, p parts) (e *engine, stop func()) {
 	e = new(engine)
 	for i := range e.workflows {
 		builder := workflow.NewBuilder[object, status](fmt.Sprint("workflow ", i))
@@ -50,7 +49,7 @@ func startEngine(b *testing.B, a Arrangement) (e *engine, stop func()) {
 			e.running.Done()
 			return nil
 		})
-		e.workflows[i] = builder.Build(streamer, a.records(), memrolescheduler.New(), workflow.WithLogger(failing{b}))
+		e.workflows[i] = builder.Build(p.streamer, p.records(), memrolescheduler.New(), append(p.options, workflow.WithLogger(failing{b}))...)
 		e.workflows[i].Run(context.Background())
 	}
 	bench.Settle()
@@ -58,7 +57,7 @@ func startEngine(b *testing.B, a Arrangement) (e *engine, stop func()) {
 		for _, w := range e.workflows {
 			w.Stop()
 		}
-		require.NoError(b, closeStreamer())
+		require.NoError(b, p.close())
 	}
 }
 
@@ -74,42 +73,53 @@ func eachArrangement(b *testing.B, job func(*testing.B, Arrangement)) {
 	}
 }
 
-// BenchmarkEngine has runs triggered at a rate, or at once. An operation is a run.
+// measureRuns has runs triggered at an interval, or at once. An operation is a run.
 // mean-ns and p99-ns are the time from Trigger to the hook for its end.
+func (e *engine) measureRuns(b *testing.B, interval time.Duration) {
+	report := bench.MeasureCPU(b)
+	start := time.Now()
+	for n := range b.N {
+		time.Sleep(time.Until(start.Add(time.Duration(n) * interval)))
+		e.running.Add(1)
+		_, err := e.workflows[n%len(e.workflows)].Trigger(b.Context(), strconv.Itoa(n))
+		require.NoError(b, err)
+	}
+	e.running.Wait()
+	b.StopTimer()
+	report()
+	took := stats.Sample{Xs: e.took}
+	b.ReportMetric(took.Mean(), "mean-ns")
+	b.ReportMetric(took.Quantile(0.99), "p99-ns")
+}
+
+// measureIdle has no runs. An operation is half a second of that. The figure to read is
+// cores.
+func measureIdle(b *testing.B) {
+	report := bench.MeasureCPU(b)
+	for b.Loop() {
+		time.Sleep(time.Second / 2)
+	}
+	report()
+}
+
+// BenchmarkEngine is measureRuns in memory.
 func BenchmarkEngine(b *testing.B) {
 	for load, interval := range map[string]time.Duration{"20": time.Second / 20, "200": time.Second / 200, "at-once": 0} {
 		b.Run("load="+load, func(b *testing.B) {
 			eachArrangement(b, func(b *testing.B, a Arrangement) {
-				e, stop := startEngine(b, a)
+				e, stop := startEngine(b, a.parts())
 				defer stop()
-				report := bench.MeasureCPU(b)
-				start := time.Now()
-				for n := range b.N {
-					time.Sleep(time.Until(start.Add(time.Duration(n) * interval)))
-					e.running.Add(1)
-					_, err := e.workflows[n%len(e.workflows)].Trigger(b.Context(), strconv.Itoa(n))
-					require.NoError(b, err)
-				}
-				e.running.Wait()
-				report()
-				took := stats.Sample{Xs: e.took}
-				b.ReportMetric(took.Mean(), "mean-ns")
-				b.ReportMetric(took.Quantile(0.99), "p99-ns")
+				e.measureRuns(b, interval)
 			})
 		})
 	}
 }
 
-// BenchmarkEngineIdle has no runs. An operation is half a second of that. The figure to
-// read is cores.
+// BenchmarkEngineIdle is measureIdle in memory.
 func BenchmarkEngineIdle(b *testing.B) {
 	eachArrangement(b, func(b *testing.B, a Arrangement) {
-		_, stop := startEngine(b, a)
+		_, stop := startEngine(b, a.parts())
 		defer stop()
-		report := bench.MeasureCPU(b)
-		for b.Loop() {
-			time.Sleep(time.Second / 2)
-		}
-		report()
+		measureIdle(b)
 	})
 }
