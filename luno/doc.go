@@ -12,5 +12,6 @@
 //	records := luno.ParkOutbox(memrecordstore.New(), 0)
 //
 // Neither needs the other. Both were written for, and are tested on, v0.5.0 of the
-// engine. For connectors there is memstreamer.AsConnector.
+// engine. For connectors there is memstreamer.AsConnector, and for records in a SQLite
+// database package sqlitestore, which needs no outbox.
 package luno

@@ -282,7 +282,7 @@ func TestMark(t *testing.T) {
 	p.settled(t)
 }
 
-func TestTransactionalPanics(t *testing.T) {
+func TestPanics(t *testing.T) {
 	p := open(t, 1)
 	step := func(ctx context.Context, r *run, stage sqlitestore.Stage) (status, error) {
 		stage(nil)
@@ -294,6 +294,8 @@ func TestTransactionalPanics(t *testing.T) {
 		func() { sqlitestore.Transactional[object, status](p.store, nil) })
 	assert.PanicsWithValue(t, "memstreamer/luno/sqlitestore: Transactional: the store has no streamer, and so no transaction with the events: give New a streamer on its database",
 		func() { sqlitestore.Transactional(withOutbox(t, tempDB(t, 1)), step) })
+	assert.PanicsWithValue(t, "memstreamer/luno/sqlitestore: WithTx: the Tx is nil",
+		func() { sqlitestore.WithTx(t.Context(), nil) })
 	assert.PanicsWithValue(t, "memstreamer/luno/sqlitestore: Stage: the function is nil",
 		func() { _, _ = sqlitestore.Transactional(p.store, step)(t.Context(), &run{}) })
 }

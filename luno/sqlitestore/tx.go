@@ -21,8 +21,11 @@ type txKey struct{}
 // whatever else is written in tx, or not at all. If the call fails, the function that got
 // tx has to fail too: a part of what the call wrote may be in tx.
 //
-// The context is for calls within that function alone.
+// The context is for calls within that function alone. WithTx panics if tx is nil.
 func WithTx(ctx context.Context, tx *sqlite.Tx) context.Context {
+	if tx == nil {
+		panic("memstreamer/luno/sqlitestore: WithTx: the Tx is nil")
+	}
 	return context.WithValue(ctx, txKey{}, tx)
 }
 

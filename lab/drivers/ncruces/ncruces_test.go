@@ -19,3 +19,5 @@ func TestDriver(t *testing.T) { drivers.Run(t, driver) }
 func TestFaults(t *testing.T) { drivers.Faults(t, driver) }
 
 func TestInTx(t *testing.T) { drivers.InTx(t, driver) }
+
+func TestRecords(t *testing.T) { drivers.Records(t, driver) }
