@@ -130,7 +130,7 @@ func (d *Delivery) known(ctx context.Context, orders []fulfilment.Order) (known 
 		return nil, err
 	}
 	if len(known) == 0 {
-		d.Progress.Say("found nothing. Kill it in any way, and start it again.")
+		d.Progress.Say("found no orders. Kill this in any way, and start it again.")
 	} else {
 		d.Progress.Say("found %d orders, %d of them delivered, and the rows of %d steps.", len(known), len(known)-len(d.left), rows)
 	}
