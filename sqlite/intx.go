@@ -32,9 +32,9 @@ var (
 //     waits for f itself: on another goroutine for which f waits, for example;
 //   - use the database other than by tx, which waits for f itself: at once with a pool of
 //     one connection, and in any other as soon as it writes;
-//   - end the transaction, which others share. COMMIT, END and ROLLBACK are refused where
-//     a string begins with them. Elsewhere they commit what others have half written, as
-//     what f does after an OR ROLLBACK of a prepared statement is committed by itself.
+//   - end the transaction, which others share. COMMIT, END and ROLLBACK are refused. After
+//     an INSERT OR ROLLBACK that has rolled back, the InTx fails whatever f returns; but
+//     after that of a prepared statement, what follows is committed by itself.
 //
 // A deferred constraint that f has broken fails the COMMIT, with which its own InTx fails.
 // ctx is looked at until f is called, and before it is called again.

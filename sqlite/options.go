@@ -32,7 +32,7 @@ func WithPrefix(prefix string) Option {
 // WithRetention drops events older than d that no consumer has un-acked, and
 // consumers without a receiver for longer than d, as [memstreamer.WithRetention] does.
 // A restart counts as use of every consumer. Rows are deleted a little after memory
-// has dropped what is in them, by later calls of Send, Ack, NewReceiver and Forget: a
+// has dropped what is in them, by later calls of Send, Ack, NewReceiver, Forget and InTx: a
 // streamer that is not used keeps what it has. The default, 0, is to keep everything;
 // New fails if d is negative.
 func WithRetention(d time.Duration) Option {
@@ -45,18 +45,22 @@ func WithClock(c memstreamer.Clock) Option {
 }
 
 // WithAckTimeout limits how long an Ack, which has no context, waits for the
-// database. The default is 30 seconds.
+// database, and how long Close waits to write acks that [WithAckDelay] has delayed. The
+// default is 30 seconds.
 func WithAckTimeout(d time.Duration) Option {
 	return func(o *options) { o.ackTimeout = d }
 }
 
-// WithAckDelay has an Ack return at once, and be written by the next transaction,
-// whichever call that is for, after d if there is none by then, and by Close. It saves
-// the commits of most acks. After a crash, the events of acks that were not written come
-// again, as after a crash before their Ack: of the last d or, while the database fails,
-// of longer, which the logger is told. Receivers and Stats have the ack at once. A
-// [Tx.Ack] waits for nothing, and an Ack after Close is written before it returns. The
-// default, 0, is to write each Ack before it returns.
+// WithAckDelay lets an Ack return before it is stored. It is written with the next
+// transaction, whichever call that is for, or after d if there is none by then, and by
+// Close at the latest: most acks need no commit of their own. Receivers and Stats have
+// the ack at once.
+//
+// A crash takes back the acks that were not written. Their events come again, as they do
+// after a crash before an Ack. These are the acks of the last d or, while the database
+// fails, of longer: the streamer tries again after each d, and the logger is told. A
+// [Tx.Ack] is not delayed, nor is an Ack after Close. The default, 0, is to write each
+// Ack before it returns; New fails if d is negative.
 func WithAckDelay(d time.Duration) Option {
 	return func(o *options) { o.ackDelay = d }
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"strings"
 	"sync/atomic"
 
 	"github.com/memstreamer/memstreamer"
@@ -138,24 +139,36 @@ func (tx *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, erro
 	return stmt, err
 }
 
-// ends matches a statement that would end the transaction.
-var ends = regexp.MustCompile(`(?i)^[\s;]*(commit|end|rollback(\s+transaction)?\s*(;|$))`)
+// ending matches a statement that would end the transaction.
+var ending = regexp.MustCompile(`(?is)^(\s|--[^\n]*\n|/\*.*?\*/)*(commit|end|rollback(\s+transaction)?\s*$)`)
+
+// ends reports whether one of the statements of query would end the transaction. The END
+// of a trigger looks like one that would.
+func ends(query string) bool {
+	for statement := range strings.SplitSeq(query, ";") {
+		if word := ending.FindStringSubmatch(statement); word != nil && !(strings.EqualFold(word[2], "end") && trigger.MatchString(query)) {
+			return true
+		}
+	}
+	return false
+}
+
+var trigger = regexp.MustCompile(`(?i)\btrigger\b`)
 
 // check reports why a statement may not be executed.
 func (tx *Tx) check(ctx context.Context, query string) error {
 	switch {
 	case tx.done.Load():
 		return ErrTxDone
-	case tx.lost != nil:
-		return fmt.Errorf("memstreamer/sqlite: SQLite has rolled back the transaction: %w", tx.lost)
-	case ends.MatchString(query):
+	case ends(query):
 		return errEnds
 	}
 	return ctx.Err()
 }
 
 // failed returns err. If SQLite has rolled back the transaction for it, as it does for
-// INSERT OR ROLLBACK, what follows must not be committed by itself: it is refused.
+// INSERT OR ROLLBACK, what follows must not be committed by itself: it is in another
+// transaction, which is rolled back.
 func (tx *Tx) failed(err error) error {
 	if err != nil && execute(tx.shared.conn, `BEGIN`) == nil {
 		tx.lost = err

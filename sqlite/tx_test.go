@@ -18,6 +18,8 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
+var errBoom = errors.New("boom")
+
 // createRows makes a table of the caller's own.
 func createRows(t testing.TB, db *sql.DB) {
 	t.Helper()
@@ -76,7 +78,6 @@ func sentTo(t testing.TB, s *Streamer) (foreignIDs []string) {
 // TestInTx has functions succeed and fail in all the ways there are.
 func TestInTx(t *testing.T) {
 	s := openRows(t)
-	boom := errors.New("boom")
 	write := func(n int, err error) error {
 		return s.InTx(t.Context(), func(tx *Tx) error {
 			require.NoError(t, both(tx, n))
@@ -84,7 +85,7 @@ func TestInTx(t *testing.T) {
 		})
 	}
 	require.NoError(t, write(1, nil))
-	require.Equal(t, boom, write(2, boom))
+	require.Equal(t, errBoom, write(2, errBoom))
 	assert.PanicsWithValue(t, "f", func() {
 		_ = s.InTx(t.Context(), func(tx *Tx) error {
 			require.NoError(t, both(tx, 3))
@@ -163,6 +164,10 @@ func TestInTxNeighbours(t *testing.T) {
 			_ = insert(tx, 99)
 			return nil
 		}, "UNIQUE"},
+		"OR ROLLBACK, and an error of its own": {func(tx *Tx) error {
+			_ = exec(tx, `INSERT OR ROLLBACK INTO app VALUES (1)`)
+			return errBoom
+		}, "boom"},
 		"COMMIT":                {func(tx *Tx) error { return exec(tx, ` ;commit`) }, "must not end the transaction"},
 		"END":                   {func(tx *Tx) error { return exec(tx, `END TRANSACTION`) }, "must not end the transaction"},
 		"ROLLBACK":              {func(tx *Tx) error { return exec(tx, `ROLLBACK TRANSACTION;`) }, "must not end the transaction"},
@@ -175,12 +180,38 @@ func TestInTxNeighbours(t *testing.T) {
 			errs := neighbours(t, s, test.bad)
 			require.NoError(t, errs[0])
 			require.ErrorContains(t, errs[1], test.want)
+			require.True(t, test.want != "boom" || errs[1] == errBoom, "as it is")
 			require.NoError(t, errs[2])
 			require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return both(tx, 14) }))
 			require.Equal(t, []int{1, 11, 13, 14}, appRows(t, s.db))
 			require.ElementsMatch(t, []string{"11", "13", "14"}, sentTo(t, s))
 			require.ElementsMatch(t, []string{"11", "13", "14"}, sentTo(t, reopen(t, s)))
 		})
+	}
+}
+
+// TestEnds reads what would end a transaction, and what would not.
+func TestEnds(t *testing.T) {
+	for query, want := range map[string]bool{
+		"COMMIT":                        true,
+		" ;commit transaction;":         true,
+		"END":                           true,
+		"end transaction":               true,
+		"ROLLBACK":                      true,
+		"rollback  TRANSACTION ;":       true,
+		"-- name: Commit :exec\nCOMMIT": true,
+		"/* here\n */ -- and here\n\tROLLBACK\n": true,
+		"INSERT INTO app VALUES (1); COMMIT":      true,
+		"INSERT INTO app VALUES (1);\n-- a\nEND;": true,
+		"":                                       false,
+		"INSERT INTO app VALUES ('a; b')":        false,
+		"ROLLBACK TO own":                        false,
+		"ROLLBACK TRANSACTION TO SAVEPOINT own;": false,
+		"SAVEPOINT own; RELEASE own":             false,
+		"-- COMMIT\nSELECT 1":                    false,
+		"CREATE TRIGGER a AFTER INSERT ON app BEGIN UPDATE app SET n = 1; END;": false,
+	} {
+		require.Equal(t, want, ends(query), query)
 	}
 }
 
@@ -402,16 +433,15 @@ func TestInTxAgainAlone(t *testing.T) {
 func TestInTxFailsBesideAFailure(t *testing.T) {
 	s, faults := openFaulty(t)
 	createRows(t, s.db)
-	boom := errors.New("boom")
 	s.turn <- struct{}{} // which has them wait
 	errs := start(t, s, func() error {
-		return s.InTx(context.Background(), func(tx *Tx) error { return boom })
+		return s.InTx(context.Background(), func(tx *Tx) error { return errBoom })
 	}, func() error {
 		return s.InTx(context.Background(), func(tx *Tx) error { return both(tx, 1) })
 	})
 	faults.set(when("before COMMIT", 1, fails))
 	<-s.turn
-	require.Equal(t, boom, <-errs[0])
+	require.Equal(t, errBoom, <-errs[0])
 	require.NoError(t, <-errs[1])
 	require.Zero(t, s.waiting())
 	holds(t, s, "1")
@@ -450,10 +480,9 @@ func TestOnCommit(t *testing.T) {
 			require.NoError(t, sendOne(t.Context(), s))
 		})
 	}
-	boom := errors.New("boom")
-	require.Equal(t, boom, s.InTx(t.Context(), func(tx *Tx) error {
+	require.Equal(t, errBoom, s.InTx(t.Context(), func(tx *Tx) error {
 		on(tx, "failed")
-		return boom
+		return errBoom
 	}))
 	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error {
 		on(tx, "first")
