@@ -193,14 +193,14 @@ func TestInTxNeighbours(t *testing.T) {
 // TestEnds reads what would end a transaction, and what would not.
 func TestEnds(t *testing.T) {
 	for query, want := range map[string]bool{
-		"COMMIT":                        true,
-		" ;commit transaction;":         true,
-		"END":                           true,
-		"end transaction":               true,
-		"ROLLBACK":                      true,
-		"rollback  TRANSACTION ;":       true,
-		"-- name: Commit :exec\nCOMMIT": true,
-		"/* here\n */ -- and here\n\tROLLBACK\n": true,
+		"COMMIT":                                  true,
+		" ;commit transaction;":                   true,
+		"END":                                     true,
+		"end transaction":                         true,
+		"ROLLBACK":                                true,
+		"rollback  TRANSACTION ;":                 true,
+		"-- name: Commit :exec\nCOMMIT":           true,
+		"/* here\n */ -- and here\n\tROLLBACK\n":  true,
 		"INSERT INTO app VALUES (1); COMMIT":      true,
 		"INSERT INTO app VALUES (1);\n-- a\nEND;": true,
 		"":                                       false,
