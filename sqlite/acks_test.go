@@ -204,6 +204,17 @@ func TestAckDelayAsItCloses(t *testing.T) {
 	take(t, newReceiver(t, open(t, s.db), "orders", "name"), "c")
 }
 
+// TestFlushAsItCloses has the timer fire when Close has begun: it leaves Close the lock.
+func TestFlushAsItCloses(t *testing.T) {
+	s, _, _ := openDelayed(t)
+	s.close() // as Close does first
+	for range 20 {
+		s.flushAcks()
+	}
+	_, err := New(t.Context(), s.db)
+	require.ErrorIs(t, err, ErrInUse)
+}
+
 // TestCloseWithoutAcks has the database fail when Close writes acks, and is late for it.
 func TestCloseWithoutAcks(t *testing.T) {
 	s, faults, _ := openDelayed(t, WithAckTimeout(20*time.Millisecond))
