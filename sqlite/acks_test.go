@@ -198,6 +198,7 @@ func TestAckDelayAsItCloses(t *testing.T) {
 	<-committing
 	go func() { closed <- s.Close() }()
 	<-s.closing.Done()
+	time.Sleep(10 * time.Millisecond) // by then it waits
 	close(goOn)
 	require.ErrorIs(t, <-sent, errInjected)
 	require.NoError(t, <-closed)
