@@ -187,6 +187,23 @@ func TestAckDelayAgain(t *testing.T) {
 	require.Empty(t, appRows(t, s.db))
 }
 
+// TestAckDelayMeanwhile acks the next event while the ack before it is in a transaction
+// that fails.
+func TestAckDelayMeanwhile(t *testing.T) {
+	s, faults, _ := openDelayed(t)
+	r := newReceiver(t, s, "orders", "name")
+	take(t, r, "a")
+	fault, committing, goOn := pauses()
+	faults.set(when("before COMMIT", 1, fault), when("before COMMIT", 1, fails))
+	sent := make(chan error, 1)
+	go func() { sent <- sendOne(context.Background(), s) }()
+	<-committing
+	take(t, r, "b")
+	close(goOn)
+	require.ErrorIs(t, <-sent, errInjected)
+	take(t, newReceiver(t, reopen(t, s), "orders", "name"), "c")
+}
+
 // TestAckDelayAsItCloses closes the streamer while acks are in a transaction that fails.
 func TestAckDelayAsItCloses(t *testing.T) {
 	s, faults, _ := openDelayed(t)
