@@ -268,6 +268,34 @@ func TestABurstIsGivenBack(t *testing.T) {
 	}
 }
 
+// What a topic holds goes with its events: chunks and segments as they are
+// dropped, and all of it with the last.
+func TestDroppedEventsFreeTheirMemory(t *testing.T) {
+	s, clock := newRetaining()
+	sender := newSender(t, s, "orders")
+	r := newReceiver(t, s, "orders", "step")
+	before := bench.LiveHeap()
+	payload := strings.Repeat("x", 1000)
+	const events = 10_000
+	for range events {
+		send(t, sender, payload)
+	}
+	full := bench.LiveHeap() - before
+	require.Greater(t, full, int64(events*len(payload)))
+	for range events / 2 {
+		recv(t, r)
+	}
+	clock.Step(2 * time.Hour)
+	s.Stats()
+	require.Less(t, bench.LiveHeap()-before, full/2+100_000)
+	for range events / 2 {
+		recv(t, r)
+	}
+	s.Stats()
+	require.Less(t, bench.LiveHeap()-before, int64(50_000))
+	runtime.KeepAlive(s)
+}
+
 // A topic takes memory by what is in it.
 func TestATopicOfOneSmallEventIsSmall(t *testing.T) {
 	s := memstreamer.New()
