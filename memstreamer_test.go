@@ -372,29 +372,17 @@ func TestTheClockIsReadForSendAlone(t *testing.T) {
 	require.Equal(t, 1, reads)
 }
 
-func TestNewRefusesNegativeRetention(t *testing.T) {
-	const message = ": WithRetention(-1s): the period must not be negative; 0 keeps everything"
-	require.PanicsWithValue(t, "memstreamer: New"+message, func() {
-		memstreamer.New(memstreamer.WithRetention(-time.Second))
-	})
-	require.PanicsWithValue(t, "memstreamer: NewConnector"+message, func() {
-		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), memstreamer.WithRetention(-time.Second))
-	})
-}
-
-func TestNewRefusesNil(t *testing.T) {
-	require.PanicsWithValue(t, "memstreamer: New: option 2 of 2 is nil", func() {
-		memstreamer.New(memstreamer.WithClock(clockFunc(time.Now)), nil)
-	})
-	require.PanicsWithValue(t, "memstreamer: New: WithClock was given a nil clock", func() {
-		memstreamer.New(memstreamer.WithClock(nil))
-	})
-	require.PanicsWithValue(t, "memstreamer: NewConnector: option 1 of 1 is nil", func() {
-		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), nil)
-	})
-	require.PanicsWithValue(t, "memstreamer: NewConnector: WithClock was given a nil clock", func() {
-		memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), memstreamer.WithClock(nil))
-	})
+func TestNewRefuses(t *testing.T) {
+	for message, opts := range map[string][]memstreamer.Option{
+		": WithRetention(-1s): the period must not be negative; 0 keeps everything": {memstreamer.WithRetention(-time.Second)},
+		": option 2 of 2 is nil":            {memstreamer.WithClock(clockFunc(time.Now)), nil},
+		": WithClock was given a nil clock": {memstreamer.WithClock(nil)},
+	} {
+		require.PanicsWithValue(t, "memstreamer: New"+message, func() { memstreamer.New(opts...) })
+		require.PanicsWithValue(t, "memstreamer: NewConnector"+message, func() {
+			memstreamer.NewConnector([]memstreamer.ConnectorEvent(nil), opts...)
+		})
+	}
 }
 
 func TestResolveReceiverOptions(t *testing.T) {
