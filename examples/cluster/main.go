@@ -128,7 +128,7 @@ func (e *events) run(ctx context.Context, dir string, d *delivery.Delivery, orde
 	d.DB, d.Streamer, d.Records = db, luno.Streamer(streamer), luno.ParkOutbox(store, 0)
 	d.Step = func(to fulfilment.Status) delivery.Step {
 		return func(ctx context.Context, r *delivery.Run) (fulfilment.Status, error) {
-			if err := d.Work(ctx, r.Object, to); err != nil {
+			if err := d.Work(r.Object, to); err != nil {
 				return 0, err
 			}
 			_, err := db.ExecContext(ctx, `INSERT INTO steps (order_id, step) VALUES (?, ?) ON CONFLICT DO NOTHING`, r.ForeignID, to.String())

@@ -76,7 +76,7 @@ func run(ctx context.Context, dir string, d *delivery.Delivery, orders []fulfilm
 				_, err := tx.ExecContext(ctx, `INSERT INTO steps (order_id, step) VALUES (?, ?)`, r.ForeignID, to.String())
 				return err
 			})
-			return to, d.Work(ctx, r.Object, to)
+			return to, d.Work(r.Object, to)
 		})
 	}
 	// The order is inserted, and its run started, in one transaction.

@@ -76,12 +76,8 @@ const patience = 30 * time.Second
 const onPurpose = "fails on purpose"
 
 // Work is the work of a step: it takes a few milliseconds, and now and then it fails.
-func (d *Delivery) Work(ctx context.Context, order *fulfilment.Order, to fulfilment.Status) error {
-	select {
-	case <-time.After(2 * time.Millisecond):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+func (d *Delivery) Work(order *fulfilment.Order, to fulfilment.Status) error {
+	time.Sleep(2 * time.Millisecond)
 	if d.tries.Add(1)%40 == 0 {
 		return fmt.Errorf("%s of %s %s", to, order.ID, onPurpose)
 	}
@@ -248,13 +244,14 @@ func (d *Delivery) check(ctx context.Context, orders []fulfilment.Order) error {
 	return err
 }
 
-// logger tells of the errors that were not made on purpose.
+// logger tells of the errors that were not made on purpose, nor by the engine's Stop.
 type logger struct{ progress *cli.Progress }
 
 func (logger) Debug(context.Context, string, map[string]string) {}
 
 func (l logger) Error(_ context.Context, err error) {
-	if !strings.Contains(err.Error(), onPurpose) { // the engine wraps none
-		l.progress.Say("%v", err)
+	text := err.Error() // the engine wraps none
+	if !strings.Contains(text, onPurpose) && !strings.Contains(text, context.Canceled.Error()) {
+		l.progress.Say("%s", text)
 	}
 }

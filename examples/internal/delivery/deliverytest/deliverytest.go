@@ -114,7 +114,7 @@ func Stop(t *testing.T, command func() *delivery.Command, args ...string) {
 	}
 	status, out, said := run(t.Context(), c, append(args, "-rate", "1")...)
 	require.Equal(t, 0, status)
-	require.Regexp(t, `\ncontext canceled: \d+ orders are left\. Start it again to go on\.\n$`, said)
+	require.Regexp(t, `^(.*\n)?found no orders\. .*\ncontext canceled: \d+ orders are left\. Start it again to go on\.\n$`, said)
 	require.Empty(t, out)
 	status, out, said = run(t.Context(), command(), append(args, "-rate", "0")...)
 	require.Equal(t, 0, status, said)
