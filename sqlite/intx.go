@@ -114,8 +114,8 @@ func (s *Streamer) runTx(tx *transaction, o *op) (err error) {
 		<-o.tx.returned
 	}
 	err = o.tx.end()
-	if o.tx.err != nil && (err == nil || tx.alone()) {
-		o.tell(o.tx.err)
+	if o.tx.err != nil && (err == nil || tx.alone() || o.tx.err == errUnwound) {
+		o.tell(o.tx.err) // and otherwise f is called again
 	}
 	if o.tx.err != nil || err != nil {
 		return err

@@ -134,7 +134,14 @@ func neighbours(t *testing.T, s *Streamer, bad func(tx *Tx) error) (errs [3]erro
 		return func() error { return s.InTx(t.Context(), func(tx *Tx) error { return both(tx, n) }) }
 	}
 	s.turn <- struct{}{} // which has them wait
-	outcomes := start(t, s, good(11), func() error { return s.InTx(t.Context(), bad) }, good(13))
+	outcomes := start(t, s, good(11), func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = p.(error)
+			}
+		}()
+		return s.InTx(t.Context(), bad)
+	}, good(13))
 	<-s.turn
 	for i, outcome := range outcomes {
 		select {
@@ -445,6 +452,21 @@ func TestInTxFailsBesideAFailure(t *testing.T) {
 	require.NoError(t, <-errs[1])
 	require.Zero(t, s.waiting())
 	holds(t, s, "1")
+}
+
+// TestInTxUnwindsAfterRollback has a function panic for which SQLite has rolled back the
+// transaction: nobody waits for it any more.
+func TestInTxUnwindsAfterRollback(t *testing.T) {
+	s := openRows(t)
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error { return insert(tx, 1) }))
+	errs := neighbours(t, s, func(tx *Tx) error {
+		_, err := tx.ExecContext(context.Background(), `INSERT OR ROLLBACK INTO app VALUES (1)`)
+		assert.Error(t, err)
+		panic(errBoom)
+	})
+	require.Equal(t, [3]error{nil, errBoom, nil}, errs)
+	require.Zero(t, s.waiting())
+	require.Equal(t, []int{1, 11, 13}, appRows(t, s.db))
 }
 
 // TestInTxTogether has 16 callers on one processor, which wait together once: those that
