@@ -61,7 +61,7 @@ type doubts struct {
 	n      uint64 // counts what set these
 
 	free       bool   // nobody had an event when the cursor was opened, and no pull request was lost since
-	reconnects uint64 // of the connection, when the last event came
+	reconnects uint64 // of the connection, when it last brought an event or an answer
 }
 
 // raise has check called. If it is under way, it is called again: what it was told may
@@ -69,6 +69,18 @@ type doubts struct {
 func (d *doubts) raise(doubt *bool) {
 	*doubt = true
 	d.n++
+}
+
+// reconnected raises a doubt, and reports it, if the connection has been made anew so
+// often since the last event: the server may be another, and have forgotten acks.
+// watchConnection may not have been told yet.
+func (d *doubts) reconnected(reconnects uint64) bool {
+	if reconnects == d.reconnects {
+		return false
+	}
+	d.reconnects, d.free = reconnects, false
+	d.raise(&d.unsure)
+	return true
 }
 
 // openCursor returns a cursor of (topic, name) with one receiver more.
@@ -242,8 +254,17 @@ func (c *cursor) check(ctx context.Context) error {
 	var info *natsjs.ConsumerInfo
 	var record int64
 	err := c.persist(ctx, "a cursor", patience, func(ctx context.Context) (err error) {
-		info, err = c.where(ctx)
-		if err == nil && read {
+		if info, err = c.where(ctx); err != nil {
+			return err
+		}
+		reconnects := c.streamer.conn.Stats().Reconnects
+		c.mu.Lock()
+		if c.doubts.reconnected(reconnects) {
+			unsure, read = true, c.acks.records != nil
+			doubts++ // this answer is newer
+		}
+		c.mu.Unlock()
+		if read {
 			record, err = c.acks.records.read(ctx, c)
 		}
 		return err

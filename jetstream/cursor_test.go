@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -191,6 +192,32 @@ func TestDeliveryAfterReconnect(t *testing.T) {
 	// A cursor that is opened later knows of the connections before.
 	c.streamer.conn.Reconnects = 9
 	assert.EqualValues(t, 9, c.streamer.newCursor("another", c.consumer).doubts.reconnects)
+}
+
+// unread is a stream of records that cannot be read.
+type unread struct{ natsjs.Stream }
+
+var errUnread = errors.New("the record")
+
+func (unread) GetLastMsgForSubject(context.Context, string) (*natsjs.RawStreamMsg, error) {
+	return nil, errUnread
+}
+
+// An answer that comes over another connection may come from a server that has forgotten
+// the ack of another process, of the event that is held here: its record is read.
+func TestCheckAfterReconnect(t *testing.T) {
+	c := pullingCursor()
+	c.consumer = passing{meanwhile: func() { c.streamer.conn.Reconnects++ }}
+	c.held, c.doubts.free = &delivery{id: 1}, true
+	require.NoError(t, c.check(t.Context()))
+	assert.False(t, c.doubts.free)
+	assert.False(t, c.doubts.unsure, "the answer is newer")
+
+	c.acks.records = &ackRecords{stream: unread{}}
+	require.ErrorIs(t, c.check(t.Context()), errUnread)
+	c.consumer = passing{meanwhile: func() {}}
+	c.doubts.unsure = false
+	require.NoError(t, c.check(t.Context()), "over the same connection it is not")
 }
 
 // A Recv that is under way as its streamer is closed subscribes to nothing more.

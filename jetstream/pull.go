@@ -78,11 +78,8 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 		c.acks.upTo = max(c.acks.upTo, d.id-1)
 		c.held = d
 		switch {
-		case reconnects != c.doubts.reconnects:
-			// The server may be another than the one that was asked, and have
-			// forgotten acks.
-			c.doubts.reconnects, c.doubts.free = reconnects, false
-			c.doubts.raise(&c.doubts.unsure)
+		case c.doubts.reconnected(reconnects):
+			// check finds out first.
 		case !c.doubts.forgot:
 			d.current = c.pull.call
 		}
