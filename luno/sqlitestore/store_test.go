@@ -73,6 +73,18 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// TestLatest returns the run that began last, though another has changed since.
+func TestLatest(t *testing.T) {
+	s := withOutbox(t, tempDB(t, 1))
+	for _, r := range []*workflow.Record{record("first", 1), record("second", 1), record("first", 2)} {
+		r.ForeignID = "order"
+		require.NoError(t, s.Store(t.Context(), r))
+	}
+	latest, err := s.Latest(t.Context(), "orders", "order")
+	require.NoError(t, err)
+	require.Equal(t, "second", latest.RunID)
+}
+
 // TestVersions stores a record over the version before it alone, and no event for one
 // that was not stored.
 func TestVersions(t *testing.T) {
@@ -82,6 +94,9 @@ func TestVersions(t *testing.T) {
 		events, err := s.ListOutboxEvents(t.Context(), "orders", 100)
 		require.NoError(t, err)
 		require.Len(t, events, 4)
+		for i, e := range events {
+			require.Contains(t, string(e.Data), fmt.Sprint("orders-", 11+i), "the topic of version %d", i+1)
+		}
 		streamer, s := withStreamer(t, tempDB(t, pool))
 		versions(t, s)
 		require.EqualValues(t, 4, kept(streamer))
@@ -265,7 +280,9 @@ func TestOutboxThenStreamer(t *testing.T) {
 	streamer, s := withStreamer(t, db)
 	r, err := streamer.NewReceiver(t.Context(), workflow.Topic("orders", 11), "name")
 	require.NoError(t, err)
-	e, _, err := r.Recv(t.Context())
+	receiving, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	e, _, err := r.Recv(receiving)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), e.ID, "out of order")
 	require.Equal(t, "run", e.ForeignID)
