@@ -99,13 +99,15 @@ func (s awaitStreamer) NewReceiver(ctx context.Context, topic, name string, opts
 	if err != nil {
 		return nil, err
 	}
-	return awaitReceiver{r, opened}, nil
+	return awaitReceiver{r, name, opened}, nil
 }
 
-// awaitReceiver passes over the pauses from before it was opened: the run may have been
-// resumed since, and the engine would take a pause for the end of the run.
+// awaitReceiver passes over what the engine would drop, and over the pauses from before it
+// was opened: the run may have been resumed since, and the engine would take a pause for
+// the end of the run.
 type awaitReceiver struct {
 	memstreamer.EventReceiver
+	name   string
 	opened time.Time
 }
 
@@ -115,11 +117,20 @@ var paused = strconv.Itoa(int(workflow.RunStatePaused))
 func (r awaitReceiver) Recv(ctx context.Context) (*memstreamer.Event, memstreamer.Ack, error) {
 	for {
 		event, ack, err := r.EventReceiver.Recv(ctx)
-		if err != nil || event.Headers[memstreamer.HeaderRunState] != paused || !event.CreatedAt.Before(r.opened) {
+		if err != nil || !r.drops(event) {
 			return event, ack, err
 		}
 		if err := ack(); err != nil {
 			return nil, nil, err
 		}
 	}
+}
+
+func (r awaitReceiver) drops(e *memstreamer.Event) bool {
+	// The engine ends the name with the foreign ID that is awaited.
+	id, ok := e.Headers[memstreamer.HeaderForeignID]
+	if ok && !strings.HasSuffix(r.name, strings.ReplaceAll(strings.ToLower(id), " ", "_")) {
+		return true
+	}
+	return e.Headers[memstreamer.HeaderRunState] == paused && e.CreatedAt.Before(r.opened)
 }

@@ -2,8 +2,10 @@ package luno_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -293,4 +295,51 @@ func TestStreamerRefuses(t *testing.T) {
 		require.PanicsWithValue(t, want, refused)
 	}
 	require.PanicsWithValue(t, "memstreamer/luno: Streamer: the streamer is nil: make one with memstreamer.New", func() { luno.Streamer(none) })
+}
+
+// TestAwaitPassesOver has a receiver of Await pass over the events of other foreign IDs,
+// and return those of its own, of one that ends alike, and of none: the engine decides.
+func TestAwaitPassesOver(t *testing.T) {
+	for _, foreignID := range []string{"order", "An Order, Ärger \xff", ""} {
+		s := &awaited{StreamConstructor: memstreamer.New()}
+		e := luno.Streamer(s)
+		sender, err := e.NewSender(t.Context(), "topic")
+		require.NoError(t, err)
+		for i, headers := range []map[workflow.Header]string{
+			{workflow.HeaderForeignID: "order "},
+			{workflow.HeaderForeignID: foreignID},
+			{workflow.HeaderForeignID: "-" + foreignID},
+			{workflow.HeaderForeignID: foreignID, workflow.HeaderRunState: "3"}, // paused
+			nil,
+		} {
+			require.NoError(t, sender.Send(t.Context(), fmt.Sprint(i), 1, headers))
+		}
+		w := start(t, e, luno.ParkOutbox(memrecordstore.New(), 0), []stepFunc{next})
+		_, err = w.Await(t.Context(), foreignID, "run", 2)
+		require.ErrorIs(t, err, errAwaited)
+		r, err := e.NewReceiver(t.Context(), "topic", s.name, workflow.StreamFromLatest())
+		require.NoError(t, err)
+		for _, want := range []string{"1", "2", "4"} {
+			event, ack, err := r.Recv(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want, event.ForeignID)
+			require.NoError(t, ack())
+		}
+	}
+}
+
+// awaited refuses the first receiver of Await, and keeps its name.
+type awaited struct {
+	*memstreamer.StreamConstructor
+	name string
+}
+
+var errAwaited = errors.New("an Await")
+
+func (s *awaited) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	if strings.HasPrefix(name, "await-") && s.name == "" {
+		s.name = name
+		return nil, errAwaited
+	}
+	return s.StreamConstructor.NewReceiver(ctx, topic, name, opts...)
 }
