@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -53,13 +54,13 @@ func newSQLite(synchronous string) bench.Open {
 	}
 }
 
-// openDB opens a new database, as sqlite's README says.
-func openDB(synchronous string) (db *sql.DB, remove func() error, err error) {
+// openDB opens a new database, as sqlite's README says, with other pragmas before.
+func openDB(synchronous string, pragmas ...string) (db *sql.DB, remove func() error, err error) {
 	dir, err := os.MkdirTemp("", "memstreamer-sqlite-")
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err = sql.Open("sqlite", "file:"+filepath.Join(dir, "bench.db")+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous("+synchronous+")")
+	db, err = sql.Open("sqlite", "file:"+filepath.Join(dir, "bench.db")+"?_txlock=immediate&_pragma="+strings.Join(append(pragmas, "journal_mode(WAL)", "synchronous("+synchronous+")"), "&_pragma="))
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -20,6 +20,7 @@ type OneFile struct {
 	synchronous string
 	outbox      bool // the engine's
 	ackDelay    time.Duration
+	pragmas     []string
 }
 
 // OneFiles are the engine's outbox, and a record and its event in one transaction.
@@ -27,13 +28,19 @@ var OneFiles = []OneFile{
 	{Peer: Peer{Name: "outbox", Title: "sqlite, engine's outbox"}, synchronous: "NORMAL", outbox: true},
 	{Peer: Peer{Name: "normal", Title: "one transaction"}, synchronous: "NORMAL"},
 	{Peer: Peer{Name: "normal-delay", Title: "one transaction, WithAckDelay"}, synchronous: "NORMAL", ackDelay: 5 * time.Millisecond},
+	{
+		Peer:        Peer{Name: "tuned", Title: "one transaction, WithAckDelay, tuned"},
+		synchronous: "NORMAL", ackDelay: 5 * time.Millisecond,
+		// Checkpoints, which sync, a tenth as often; and no locks for other processes.
+		pragmas: []string{"wal_autocheckpoint(10000)", "locking_mode(EXCLUSIVE)"},
+	},
 	{Peer: Peer{Name: "full-delay", Title: "one transaction, WithAckDelay, FULL"}, synchronous: "FULL", ackDelay: 5 * time.Millisecond},
 }
 
 // open opens a new file.
 func (f OneFile) open() (p parts, streamer *sqlite.Streamer, err error) {
 	ctx := context.Background()
-	db, remove, err := openDB(f.synchronous)
+	db, remove, err := openDB(f.synchronous, f.pragmas...)
 	if err != nil {
 		return parts{}, nil, err
 	}

@@ -48,11 +48,11 @@ var (
 	columns = []rounds.Figure{slow, slowest, busy, atOnce, idle, await}
 )
 
-// goals are those of each peer but the first.
+// goals are those of the peers.
 var goals = [][]rounds.Goal{
 	1: {
 		{Figure: slow, Bar: 1.5e-3},
-		{Figure: slowest, Bar: 5e-3},
+		{Figure: slowest, Bar: 5e-3, Why: checkpoints},
 		{Figure: busy, Bar: 1.2e-3},
 		{Figure: atOnce, Over: peers[0], Bar: 0.3},
 		{Figure: idle, Bar: 0.0002},
@@ -60,19 +60,24 @@ var goals = [][]rounds.Goal{
 	},
 	2: {
 		{Figure: slow, Bar: 1e-3},
-		{Figure: slowest, Bar: 4e-3},
+		{Figure: slowest, Bar: 4e-3, Why: checkpoints},
 		{Figure: busy, Bar: 0.8e-3},
 	},
-	3: {{Figure: slow, Bar: 2.5e-3}},
+	4: {{Figure: slow, Bar: 2.5e-3}},
 }
+
+const checkpoints = "a run in twenty waits for a checkpoint, which syncs the file: see the one that is tuned"
 
 func text(r *rounds.Results) string {
 	all := rounds.Table{Corner: "a run of five steps on", Figures: columns, Peers: peers, Interval: true}.Markdown(r) + `
 Eight workflows of five steps that do nothing, on luno/workflow v0.5.0, SQLite by
-modernc.org/sqlite with a write-ahead log and a pool of one. CPU is a run's.
+modernc.org/sqlite with a write-ahead log and a pool of one. CPU is a run's. Tuned is
+wal_autocheckpoint(10000) and locking_mode(EXCLUSIVE).
 `
-	for i, p := range peers[1:] {
-		all += "\n" + r.Goals(goals[i+1], p)
+	for i, p := range peers {
+		if len(goals[i]) > 0 {
+			all += "\n" + r.Goals(goals[i], p)
+		}
 	}
 	return all
 }
