@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/memstreamer/memstreamer"
 )
@@ -16,6 +17,9 @@ import (
 const (
 	// maxBatch is how many calls share a transaction at most, so that none is long.
 	maxBatch = 512
+	// maxTaking is how long a transaction takes calls, so that no caller waits for the slow
+	// functions of many others.
+	maxTaking = 10 * time.Millisecond
 	// sweepLimit is how many rows of what memory has dropped a transaction deletes of
 	// each table: or twice as many as it writes, if that is more, so that deleting
 	// keeps up.
@@ -98,18 +102,21 @@ func (s *Streamer) withdraw(o *op) bool {
 	return true
 }
 
-// take moves ops from the queue to tx, those that have waited longest, and returns
-// them. An op that is to be alone waits for its own call to lead. Of a streamer that was
-// closed it takes acks alone: all others are being withdrawn.
+// take moves ops from the queue to tx, those that have waited longest, up to the first
+// that has a function, and returns them. An op that is to be alone waits for its own call
+// to lead. Of a streamer that was closed it takes acks alone: all others are being
+// withdrawn.
 func (s *Streamer) take(tx *transaction) []*op {
+	full := tx.alone() || time.Since(tx.began) > maxTaking
 	closed := s.closing.Err() != nil
 	before := len(tx.ops)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = slices.DeleteFunc(s.queue, func(o *op) bool {
-		if closed && o.kind != opAck || len(tx.ops) == maxBatch || o.alone || tx.alone() {
+		if full || len(tx.ops) == maxBatch || o.alone || closed && o.kind != opAck {
 			return false
 		}
+		full = o.kind == opInTx
 		tx.ops = append(tx.ops, o)
 		return true
 	})
@@ -196,7 +203,7 @@ func (s *Streamer) start(ctx context.Context, conn *sql.Conn, tx *transaction, o
 	if err := s.begin(ctx, conn); err != nil {
 		return err
 	}
-	tx.conn, tx.nextID = conn, s.leader.lastID+1
+	tx.conn, tx.nextID, tx.began = conn, s.leader.lastID+1, time.Now()
 	if o.kind == opInTx {
 		if o.tx, err = s.beginTx(tx); err != nil {
 			rollback(conn)

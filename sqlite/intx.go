@@ -32,12 +32,16 @@ var (
 //     waits for f itself: on another goroutine for which f waits, for example;
 //   - use the database other than by tx, which waits for f itself: at once with a pool of
 //     one connection, and in any other as soon as it writes;
-//   - end the transaction, which others share. COMMIT, END and ROLLBACK are refused. After
-//     an INSERT OR ROLLBACK that has rolled back, the InTx fails whatever f returns; but
-//     after that of a prepared statement, what follows is committed by itself.
+//   - wait for a lock that a caller of the streamer may hold, who may be waiting for f;
+//   - end the transaction, which others share. COMMIT, END and ROLLBACK are refused. If a
+//     statement such as INSERT OR ROLLBACK rolls it back, the InTx fails even if f returns
+//     nil. But where a prepared statement does, the prepared statements that follow it are
+//     committed by themselves.
 //
 // A deferred constraint that f has broken fails the COMMIT, with which its own InTx fails.
-// ctx is looked at until f is called, and before it is called again.
+// ctx is looked at until f is called, and before it is called again. A call whose
+// transaction has begun returns when that ends, which may be after the function of another
+// call.
 func (s *Streamer) InTx(ctx context.Context, f func(tx *Tx) error) error {
 	s.mustBeMade()
 	if f == nil {
@@ -85,6 +89,9 @@ func (s *Streamer) nested() bool {
 	}
 	all, mine := functions.Load(), int64(0)
 	pcs := make([]uintptr, 128)
+	for runtime.Callers(1, pcs) == len(pcs) {
+		pcs = make([]uintptr, 2*len(pcs))
+	}
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
 	for more := true; more; {
 		var frame runtime.Frame

@@ -22,9 +22,10 @@ const (
 
 // transaction is what is written together.
 type transaction struct {
-	conn *sql.Conn
-	ops  []*op // of the calls that share it
-	err  error // their outcome
+	conn  *sql.Conn
+	began time.Time
+	ops   []*op // of the calls that share it
+	err   error // their outcome
 
 	written []*op // ops, with what functions have sent and acked in place of their own
 	acks    []*op // that were pending, until it is known that they are committed

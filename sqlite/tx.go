@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
-	"strings"
 	"sync/atomic"
 
 	"github.com/memstreamer/memstreamer"
@@ -21,6 +19,8 @@ var ErrTxDone = errors.New("memstreamer/sqlite: the function of this Tx has retu
 
 var errEnds = errors.New("memstreamer/sqlite: a function of InTx must not end the transaction, which others share: return nil, or an error")
 
+var errUnseen = errors.New("a statement of a function of InTx has rolled back the transaction, which others shared")
+
 // Tx is the transaction of [Streamer.InTx]. It is for one goroutine at a time.
 //
 // Its methods that take SQL are those of sqlc's DBTX, and do what those of [sql.Tx] do.
@@ -33,8 +33,9 @@ type Tx struct {
 	parts    []*op // what was sent and acked
 	onCommit []func()
 
-	open []func() error // closes what statements may have left open
-	lost error          // why SQLite has rolled back
+	open   []func() error // closes what statements may have left open
+	unseen bool           // a statement may have failed without tx having seen it
+	lost   error          // why SQLite has rolled back
 
 	called   bool          // the function was
 	err      error         // of the function
@@ -90,7 +91,9 @@ func (tx *Tx) Ack(topic, name string, id int64) error {
 }
 
 // OnCommit has InTx call g once what f has written is committed, before it returns nil.
-// Functions are called in the order in which they were given, and may use the streamer.
+// Functions are called in the order in which they were given, and may use the streamer; if
+// one panics, those after it are not called. One that is given after f has returned is
+// ignored.
 func (tx *Tx) OnCommit(g func()) { tx.onCommit = append(tx.onCommit, g) }
 
 // ExecContext executes a statement.
@@ -110,6 +113,7 @@ func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql
 	rows, err := tx.shared.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
 	if err == nil {
 		tx.open = append(tx.open, rows.Close)
+		tx.unseen = true
 	}
 	return rows, tx.failed(err)
 }
@@ -121,6 +125,7 @@ func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *s
 	}
 	row := tx.shared.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 	tx.open = append(tx.open, func() error { return row.Scan() })
+	tx.unseen = true
 	_ = tx.failed(row.Err())
 	return row
 }
@@ -135,25 +140,10 @@ func (tx *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, erro
 	stmt, err := tx.shared.conn.PrepareContext(context.WithoutCancel(ctx), query)
 	if err == nil {
 		tx.open = append(tx.open, stmt.Close)
+		tx.unseen = true
 	}
 	return stmt, err
 }
-
-// ending matches a statement that would end the transaction.
-var ending = regexp.MustCompile(`(?is)^(\s|--[^\n]*\n|/\*.*?\*/)*(commit|end|rollback(\s+transaction)?\s*$)`)
-
-// ends reports whether one of the statements of query would end the transaction. The END
-// of a trigger looks like one that would.
-func ends(query string) bool {
-	for statement := range strings.SplitSeq(query, ";") {
-		if word := ending.FindStringSubmatch(statement); word != nil && !(strings.EqualFold(word[2], "end") && trigger.MatchString(query)) {
-			return true
-		}
-	}
-	return false
-}
-
-var trigger = regexp.MustCompile(`(?i)\btrigger\b`)
 
 // check reports why a statement may not be executed.
 func (tx *Tx) check(ctx context.Context, query string) error {
@@ -162,8 +152,14 @@ func (tx *Tx) check(ctx context.Context, query string) error {
 		return ErrTxDone
 	case ends(query):
 		return errEnds
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
-	return ctx.Err()
+	if tx.unseen { // some drivers report the error of a query with its rows
+		_ = tx.failed(errUnseen)
+		tx.unseen = false
+	}
+	return nil
 }
 
 // failed returns err. If SQLite has rolled back the transaction for it, as it does for

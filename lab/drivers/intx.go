@@ -121,6 +121,11 @@ var ways = []struct {
 	{false, func(tx *sqlite.Tx, n int) error { return insert(tx, `INSERT INTO app (n, parent) VALUES (-3, 99999)`) }},
 	{true, nothing}, // and its context ends
 	{false, func(tx *sqlite.Tx, n int) error { return insert(tx, `COMMIT`) }},
+	{false, func(tx *sqlite.Tx, n int) error { // whose error some drivers report with the row
+		_ = tx.QueryRowContext(context.Background(), `INSERT OR ROLLBACK INTO app (n) VALUES (-1) RETURNING n`).Scan(new(int))
+		_ = insert(tx, `INSERT INTO app (n) VALUES (-2)`)
+		return nil
+	}},
 }
 
 func nothing(*sqlite.Tx, int) error { return nil }
