@@ -37,7 +37,8 @@ import (
 // view is a pointer: it equals itself and no other, and can be a key of a map.
 //
 // Through As, an engine can set the two options of OPTIONS alone. Package luno sets
-// [StreamFromLast] and [Ephemeral] for the receivers of luno/workflow's Await.
+// [StreamFromLast] and [Ephemeral] for the receivers of luno/workflow's Await, and
+// [Shard] for those of its steps.
 //
 // It panics when s is nil, when ES, its sender or its receiver is not an interface,
 // and when one of them asks for a method beyond the contract, with a message that

@@ -89,7 +89,7 @@ func (c *Connector) Append(events ...ConnectorEvent) error {
 		streamer.retention.sweep(now, sweepLimit)
 	}
 	streamer.sweepAndUnlock(now)
-	c.topic.changed.Broadcast()
+	c.topic.all.changed.Broadcast()
 	return nil
 }
 
@@ -110,7 +110,8 @@ func (c *Connector) Make(ctx context.Context, consumerName string) (ConnectorCon
 	if streamer.closed != nil {
 		return nil, streamer.closed
 	}
-	return connectorConsumer{streamer.newReceiver(connectorTopic, consumerName, ReceiverOptions{}, now)}, nil
+	r, err := streamer.newReceiver(connectorTopic, consumerName, ReceiverOptions{}, now)
+	return orNil[ConnectorConsumer](connectorConsumer{r}, err)
 }
 
 // Stats returns a snapshot as [StreamConstructor.Stats] does. A connector has one

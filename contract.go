@@ -62,11 +62,14 @@ type EventStreamer interface {
 	// there, and receivers that are open together share it. A new consumer starts at
 	// the oldest event kept (with [WithRetention], the oldest that is not past the
 	// period), or later with [StreamFromLast] or [StreamFromLatest]. A receiver that
-	// is [Ephemeral] is a consumer by itself, and is forgotten when it is closed.
+	// is [Ephemeral] is a consumer by itself, and is forgotten when it is closed. A
+	// consumer that is made with [Shard] has a part of the topic's events, and keeps
+	// that part.
 	//
 	// It fails with ctx's error when ctx is done, with ErrClosed after the
-	// streamer was closed, and with an error that says which when topic or name is
-	// empty, or an option is nil or invalid.
+	// streamer was closed, with ErrShard when the consumer has another part, or all,
+	// and with an error that says which when topic or name is empty, or an option is
+	// nil or invalid.
 	NewReceiver(ctx context.Context, topic string, name string, opts ...ReceiverOption) (EventReceiver, error)
 }
 
@@ -87,11 +90,11 @@ type EventSender interface {
 	Close() error
 }
 
-// EventReceiver reads the events of one topic in the order of their IDs, each
-// at least once. Its methods are safe for concurrent use.
+// EventReceiver reads the events of one topic, or those of its [Shard], in the order of
+// their IDs, each at least once. Its methods are safe for concurrent use.
 type EventReceiver interface {
-	// Recv returns the oldest event of its topic that its consumer has not acked,
-	// and the Ack that commits it. It parks until there is one. Until that Ack
+	// Recv returns the oldest of its events that its consumer has not acked, and the
+	// Ack that commits it. It parks until there is one. Until that Ack
 	// is called, Recv of every receiver of the consumer returns the same event.
 	//
 	// It fails with ctx's error when ctx is done, even with events waiting, and

@@ -1,6 +1,7 @@
 package memstreamer
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -9,11 +10,12 @@ import (
 // ephemeral: until it is forgotten, it holds the event at next and all that follow.
 type cursor struct {
 	topic     *topic
+	shard     *shard
 	name      string
 	ephemeral bool
 	life      int64 // see Consumer.Life; 0 without a Journal
 
-	next       int64 // position of the oldest event not acked
+	next       int64 // position in shard of the oldest event not acked
 	deliveries int64 // how often Recv has returned that event
 	acked      int64 // events acked
 	ackedID    int64 // of the newest of them
@@ -54,8 +56,17 @@ func (c *cursor) close(now time.Duration) {
 	}
 }
 
-// lag returns how many events are kept and not acked.
-func (c *cursor) lag() int64 { return c.topic.log.end() - c.next }
+// check returns an error unless c has the shard of o.
+func (c *cursor) check(o ReceiverOptions) error {
+	if o.ShardIndex != c.shard.index || o.ShardCount != c.shard.count {
+		return fmt.Errorf("%w: the consumer of topic %q and name %q was made with %s, and the receiver is opened with %s: forget it first, or choose another name",
+			ErrShard, c.topic.name, c.name, shardText(c.shard.index, c.shard.count), shardText(o.ShardIndex, o.ShardCount))
+	}
+	return nil
+}
+
+// lag returns how many events of the shard are kept and not acked.
+func (c *cursor) lag() int64 { return c.shard.end() - c.next }
 
 // ack commits the event at position. It changes nothing if that event was acked
 // before or the cursor is forgotten.
@@ -67,13 +78,12 @@ func (c *cursor) ack(position int64) {
 
 // advance commits the events before position, of which there is one at least.
 func (c *cursor) advance(position int64) {
-	l := &c.topic.log
 	c.acked += position - c.next
-	c.ackedID = l.at(position - 1).id
+	c.ackedID = c.shard.at(position - 1).id
 	c.deliveries = 0
-	l.release(c.next)
+	c.shard.release(c.next)
 	c.next = position
-	l.hold(c.next)
+	c.shard.hold(c.next)
 	c.topic.reschedule()
 }
 
@@ -83,8 +93,9 @@ func (c *cursor) forget() {
 	t := c.topic
 	c.forgotten = true
 	t.streamer.retention.cancel(&c.expiry)
-	t.log.release(c.next)
+	c.shard.release(c.next)
 	t.cursors.delete(c.key())
+	c.shard.leave()
 	t.streamer.cursors--
 	t.reschedule()
 	t.forgetIfUnused()

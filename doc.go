@@ -23,9 +23,9 @@
 // # Behaviour
 //
 // A receiver with nothing to do is parked. It returns for an event on its topic, the
-// end of its context, or a Close. Receivers of other topics do not wake. Recv never
-// yields, spins or sleeps before it parks, so that busy goroutines do not delay a
-// hand-off.
+// end of its context, or a Close. Receivers of other topics, or of another [Shard], do
+// not wake. Recv never yields, spins or sleeps before it parks, so that busy goroutines
+// do not delay a hand-off.
 //
 // The contract is written down at [EventStreamer], [EventSender] and
 // [EventReceiver], and package streamertest tests it. The modules sqlite and

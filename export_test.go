@@ -1,6 +1,10 @@
 package memstreamer
 
-import "unsafe"
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
 
 // What tests outside the package may see of its inside.
 const (
@@ -43,4 +47,31 @@ func (s *StreamConstructor) SharesNames(topic, name string) bool {
 		return true
 	})
 	return shared
+}
+
+// CountWakeUps counts from now on how often a receiver that parks on the topic wakes.
+// None may be parked yet.
+func (s *StreamConstructor) CountWakeUps(topic string) func() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	woken := &countingLocker{Locker: &s.mu}
+	t := s.topics.get(topic)
+	t.all.changed.L = woken
+	for _, shards := range t.shards {
+		for _, of := range shards {
+			of.changed.L = woken
+		}
+	}
+	return woken.n.Load
+}
+
+// countingLocker counts the calls of Lock, which are those of Wait as it returns.
+type countingLocker struct {
+	sync.Locker
+	n atomic.Int64
+}
+
+func (l *countingLocker) Lock() {
+	l.n.Add(1)
+	l.Locker.Lock()
 }

@@ -16,7 +16,7 @@ func (s *StreamConstructor) CheckInvariants() error {
 		if t.log.kept() == 0 && t.cursors.len == 0 && t.users == 0 {
 			return fmt.Errorf("nothing keeps topic %q", t.name)
 		}
-		holders := map[int64]uint32{}
+		holders, cursorsOf := map[int64]uint32{}, map[*shard]map[int64]uint32{&t.all: {}}
 		ofTopic := 0
 		for c := range t.cursors.all() {
 			ofTopic++
@@ -26,10 +26,16 @@ func (s *StreamConstructor) CheckInvariants() error {
 			if c.ephemeral && c.receivers != 1 {
 				return fmt.Errorf("ephemeral cursor %q has %d receivers", c.name, c.receivers)
 			}
-			if c.next < t.log.slots.first || c.next > t.log.end() {
-				return fmt.Errorf("cursor %q at %d is outside of the log, %d to %d", c.name, c.next, t.log.slots.first, t.log.end())
+			if c.shard != t.shard(c.shard.index, c.shard.count) {
+				return fmt.Errorf("cursor %q has a %s of another topic, or that is gone", c.name, shardText(c.shard.index, c.shard.count))
 			}
-			holders[c.next]++
+			if c.next < c.shard.first() || c.next > c.shard.end() {
+				return fmt.Errorf("cursor %q at %d is outside of its shard, %d to %d", c.name, c.next, c.shard.first(), c.shard.end())
+			}
+			if cursorsOf[c.shard] == nil {
+				cursorsOf[c.shard] = map[int64]uint32{}
+			}
+			cursorsOf[c.shard][c.next]++
 			if s.retention.period > 0 && c.receivers == 0 {
 				scheduled[&c.expiry] = true
 			}
@@ -38,6 +44,21 @@ func (s *StreamConstructor) CheckInvariants() error {
 			return fmt.Errorf("topic %q has %d cursors, and counts %d", t.name, ofTopic, t.cursors.len)
 		}
 		cursors += ofTopic
+		shards := 1
+		for count, of := range t.shards {
+			shards += len(of)
+			if len(of) == 0 {
+				return fmt.Errorf("topic %q looks for shards of %d, and has none", t.name, count)
+			}
+		}
+		if len(cursorsOf) != shards {
+			return fmt.Errorf("topic %q has %d shards, and cursors of %d", t.name, shards, len(cursorsOf))
+		}
+		for s, cursors := range cursorsOf {
+			if err := s.check(cursors, holders); err != nil {
+				return fmt.Errorf("topic %q, %s: %w", t.name, shardText(s.index, s.count), err)
+			}
+		}
 		if err := t.log.check(holders); err != nil {
 			return fmt.Errorf("topic %q: %w", t.name, err)
 		}
@@ -66,14 +87,45 @@ func (s *StreamConstructor) CheckInvariants() error {
 	return h.expiries.check()
 }
 
+// check checks the shard, which has that many cursors at each position. It adds them to
+// the holders of each event of the log.
+func (s *shard) check(cursors, holders map[int64]uint32) error {
+	n := 0
+	for position, at := range cursors {
+		n += int(at)
+		if position < s.end() {
+			holders[s.inLog(position)] += at
+		}
+	}
+	if n != s.cursors || s.caughtUp != cursors[s.end()] {
+		return fmt.Errorf("%d cursors, %d of them past the newest event, counted as %d and %d", n, cursors[s.end()], s.cursors, s.caughtUp)
+	}
+	if s.count == 0 {
+		return nil
+	}
+	position := s.first()
+	for inLog := s.topic.log.slots.first; inLog < s.topic.log.end(); inLog++ {
+		if s.topic.log.at(inLog).id%int64(s.count) == int64(s.index) {
+			if position == s.end() || s.inLog(position) != inLog {
+				return fmt.Errorf("the event at %d of the log is not at %d", inLog, position)
+			}
+			position++
+		}
+	}
+	if position != s.end() {
+		return fmt.Errorf("the shard ends at %d, and not %d", s.end(), position)
+	}
+	return s.positions.check()
+}
+
 // check checks the log, whose events are held by that many cursors.
 func (l *log) check(holders map[int64]uint32) error {
 	if err := l.slots.check(); err != nil {
 		return err
 	}
-	for position := l.slots.first; position <= l.end(); position++ {
-		if *l.holders(position) != holders[position] {
-			return fmt.Errorf("the event at %d has %d holders, and not %d", position, *l.holders(position), holders[position])
+	for position := l.slots.first; position < l.end(); position++ {
+		if l.at(position).holders != holders[position] {
+			return fmt.Errorf("the event at %d has %d holders, and not %d", position, l.at(position).holders, holders[position])
 		}
 	}
 	for position := l.slots.first + 1; position < l.end(); position++ {

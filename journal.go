@@ -30,6 +30,8 @@ type Consumer struct {
 
 	After   int64 // events of a greater ID are not acked
 	AckedID int64 // of the newest event acked; 0 if there is none
+
+	ShardIndex, ShardCount int // of its [Shard]; 0 if it was made with none
 }
 
 // dropped is what a journal has yet to be told.
@@ -61,7 +63,9 @@ func (j Journal) Load(events iter.Seq2[string, *Event], consumers []Consumer, la
 	defer j.streamer.sweepAndUnlock(now)
 	j.streamer.lastID = max(j.streamer.lastID, lastID)
 	for _, c := range consumers {
-		j.streamer.retention.schedule(&j.add(c).expiry, now)
+		t := j.streamer.topic(c.Topic)
+		own := t.add(t.shard(c.ShardIndex, c.ShardCount), c)
+		j.streamer.retention.schedule(&own.expiry, now)
 	}
 }
 
@@ -79,7 +83,7 @@ func (j Journal) Append(events iter.Seq2[string, *Event]) {
 		s.lastID = e.ID
 		t.append(e.ID, e.CreatedAt, s.age(e.CreatedAt), payload)
 		s.mu.Unlock()
-		t.changed.Broadcast()
+		t.all.changed.Broadcast()
 	}
 }
 
@@ -90,7 +94,7 @@ func (j Journal) Ack(topic, name string, life, id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.consumer(topic, name); c != nil && c.life == life {
-		if position := c.topic.log.after(id); position > c.next {
+		if position := c.shard.after(id); position > c.next {
 			c.advance(position)
 		}
 	}
@@ -108,24 +112,29 @@ func (j Journal) Consumer(topic, name string, o ReceiverOptions) (Consumer, bool
 	}
 	after := s.lastID
 	if t := s.topics.get(topic); t != nil {
-		after = t.before(t.start(o, now))
+		after = t.all.before(t.all.start(o, now))
 	}
-	return Consumer{Topic: topic, Name: name, After: after}, false
+	return Consumer{Topic: topic, Name: name, After: after, ShardIndex: o.ShardIndex, ShardCount: o.ShardCount}, false
 }
 
-// Resume opens a receiver of a consumer, and returns the consumer's life. It returns
-// nil if there is no such consumer, and [ErrClosed] if the streamer is closed.
-func (j Journal) Resume(topic, name string) (EventReceiver, int64, error) {
+// Resume opens a receiver of a consumer with these options, and returns the consumer's
+// life. It returns nil if there is no such consumer, [ErrClosed] if the streamer is
+// closed, and [ErrShard] if the consumer has another shard.
+func (j Journal) Resume(topic, name string, o ReceiverOptions) (EventReceiver, int64, error) {
 	s := j.streamer
 	now := s.lock()
 	defer s.sweepAndUnlock(now)
 	if s.closed != nil {
 		return nil, 0, s.closed
 	}
-	if c := s.unexpired(topic, name, now); c != nil {
-		return c.topic.open(c), c.life, nil
+	c := s.unexpired(topic, name, now)
+	if c == nil {
+		return nil, 0, nil
 	}
-	return nil, 0, nil
+	if err := c.check(o); err != nil {
+		return nil, 0, err
+	}
+	return c.topic.open(c), c.life, nil
 }
 
 // Open opens a receiver of c, which it makes if c is not there. An earlier life of c
@@ -135,6 +144,10 @@ func (j Journal) Open(c Consumer) (EventReceiver, error) {
 	s := j.streamer
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t := s.topic(c.Topic)
+	t.users++ // so that t stays while shard unlocks mu
+	defer t.leave()
+	of := t.shard(c.ShardIndex, c.ShardCount)
 	own := s.consumer(c.Topic, c.Name)
 	if own != nil && own.life != c.Life {
 		if own.receivers > 0 {
@@ -144,9 +157,9 @@ func (j Journal) Open(c Consumer) (EventReceiver, error) {
 		own = nil
 	}
 	if own == nil {
-		own = j.add(c)
+		own = t.add(of, c)
 	}
-	return own.topic.open(own), nil
+	return t.open(own), nil
 }
 
 // Sweep drops at most limit expired items. It returns the IDs of events and the
@@ -175,28 +188,16 @@ func (j Journal) Sweep(limit int) (events []int64, consumers []Consumer) {
 
 // The callers of the functions below must hold mu.
 
-// add makes a cursor for c.
-func (j Journal) add(c Consumer) *cursor {
-	t := j.streamer.topic(c.Topic)
-	own := t.newCursor(c.Name, t.log.after(c.After), false)
+// add makes a cursor for c, which is of that shard.
+func (t *topic) add(s *shard, c Consumer) *cursor {
+	own := t.newCursor(s, c.Name, s.after(c.After), false)
 	own.life, own.ackedID = c.Life, c.AckedID
 	return own
 }
 
 func (c *cursor) consumer() Consumer {
-	return Consumer{Topic: c.topic.name, Name: c.name, Life: c.life, After: c.topic.before(c.next), AckedID: c.ackedID}
-}
-
-// before returns an ID that is less than that of the event at position, whether that
-// is there yet or not, and not less than that of the event before it.
-func (t *topic) before(position int64) int64 {
-	if position == t.log.end() {
-		return t.streamer.lastID
+	return Consumer{
+		Topic: c.topic.name, Name: c.name, Life: c.life, After: c.shard.before(c.next), AckedID: c.ackedID,
+		ShardIndex: c.shard.index, ShardCount: c.shard.count,
 	}
-	return t.log.at(position).id - 1
-}
-
-// after returns the position of the oldest event of a greater ID than id.
-func (l *log) after(id int64) int64 {
-	return l.search(func(s *slot) bool { return s.id > id })
 }

@@ -223,11 +223,11 @@ func TestJournalOpens(t *testing.T) {
 	for id := range int64(3) {
 		j.Append(events(journaled{"orders", memstreamer.Event{ID: 10 * (id + 1), CreatedAt: clock.Now()}}))
 	}
-	resumed, life, err := j.Resume("orders", "step")
+	resumed, life, err := j.Resume("orders", "step", memstreamer.ReceiverOptions{})
 	require.NoError(t, err)
 	require.Nil(t, resumed)
 	require.Zero(t, life)
-	_, _, err = j.Resume("unknown", "step")
+	_, _, err = j.Resume("unknown", "step", memstreamer.ReceiverOptions{})
 	require.NoError(t, err)
 	require.False(t, s.HasTopic("unknown"))
 
@@ -241,7 +241,7 @@ func TestJournalOpens(t *testing.T) {
 	e, _, err = again.Recv(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 20, e.ID, "where it is")
-	resumed, life, err = j.Resume("orders", "step")
+	resumed, life, err = j.Resume("orders", "step", memstreamer.ReceiverOptions{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, life)
 	require.NoError(t, s.CheckInvariants())
@@ -259,7 +259,7 @@ func TestJournalOpens(t *testing.T) {
 
 	// An expired consumer is not resumed, though nothing has swept it yet.
 	clock.Step(time.Hour + 1)
-	resumed, _, err = j.Resume("orders", "step")
+	resumed, _, err = j.Resume("orders", "step", memstreamer.ReceiverOptions{})
 	require.NoError(t, err)
 	require.Nil(t, resumed)
 	_, gone = j.Sweep(10)
@@ -268,7 +268,7 @@ func TestJournalOpens(t *testing.T) {
 	require.False(t, ok)
 
 	require.NoError(t, s.Close())
-	_, _, err = j.Resume("orders", "step")
+	_, _, err = j.Resume("orders", "step", memstreamer.ReceiverOptions{})
 	require.ErrorIs(t, err, memstreamer.ErrClosed)
 	third, err := j.Open(consumer("orders", "step", 3, 0, 0))
 	require.NoError(t, err, "what was committed has happened")
@@ -309,6 +309,64 @@ func TestJournalAcks(t *testing.T) {
 	require.NoError(t, err)
 	j.Ack("orders", "step", 1, 20)
 	require.EqualValues(t, 3, s.Stats().Receivers[0].Lag)
+	require.NoError(t, s.CheckInvariants())
+}
+
+// A journal keeps the shard of a consumer, and after a restart the consumer passes over
+// the events of others again.
+func TestJournalKeepsShards(t *testing.T) {
+	s, clock := newRetaining()
+	j := s.Journal()
+	shard := memstreamer.ReceiverOptions{ShardIndex: 1, ShardCount: 3}
+	kept := func(life, after, ackedID int64) memstreamer.Consumer {
+		c := consumer("orders", "step", life, after, ackedID)
+		c.ShardIndex, c.ShardCount = 1, 3
+		return c
+	}
+	var log []journaled
+	for id := range int64(9) {
+		log = append(log, journaled{"orders", memstreamer.Event{ID: id + 1, CreatedAt: clock.Now()}})
+	}
+	j.Load(events(log...), []memstreamer.Consumer{kept(1, 2, 1)}, 0)
+	require.NoError(t, s.CheckInvariants())
+	c, ok := j.Consumer("orders", "step", memstreamer.ReceiverOptions{})
+	require.True(t, ok)
+	require.Equal(t, kept(1, 3, 1), c)
+	for _, o := range []memstreamer.ReceiverOptions{{}, {ShardIndex: 2, ShardCount: 3}} {
+		r, _, err := j.Resume("orders", "step", o)
+		require.Nil(t, r)
+		require.ErrorIs(t, err, memstreamer.ErrShard)
+	}
+	r, life, err := j.Resume("orders", "step", shard)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, life)
+	require.EqualValues(t, 4, recv(t, r).ID)
+	requireEvent := func(id int64) {
+		t.Helper()
+		e, _, err := r.Recv(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, id, e.ID)
+	}
+	requireEvent(7)
+	j.Ack("orders", "step", 1, 7)
+	requireNothing(t, r)
+	c, _ = j.Consumer("orders", "step", shard)
+	require.Equal(t, kept(1, 9, 7), c, "past the others, up to the newest")
+	j.Append(events(journaled{"orders", memstreamer.Event{ID: 10, CreatedAt: clock.Now()}}))
+	requireEvent(10)
+	require.NoError(t, r.Close())
+
+	c, ok = j.Consumer("orders", "other", shard)
+	require.False(t, ok)
+	require.Equal(t, memstreamer.Consumer{Topic: "orders", Name: "other", ShardIndex: 1, ShardCount: 3}, c)
+	r, err = j.Open(kept(2, 5, 4))
+	require.NoError(t, err)
+	requireEvent(7)
+	require.NoError(t, s.CheckInvariants())
+	require.NoError(t, r.Close())
+	clock.Step(time.Hour + 1)
+	_, consumers := j.Sweep(100)
+	require.Equal(t, []memstreamer.Consumer{kept(1, 9, 7), kept(2, 6, 4)}, consumers)
 	require.NoError(t, s.CheckInvariants())
 }
 

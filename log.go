@@ -1,9 +1,6 @@
 package memstreamer
 
-import (
-	"sort"
-	"time"
-)
+import "time"
 
 // log holds the events of one topic in the order of their IDs. A position counts
 // the events appended before: the first event is at 0. What grows with the events
@@ -11,7 +8,6 @@ import (
 type log struct {
 	slots    segments[slot]
 	payloads arena
-	caughtUp uint32 // cursors past the newest event
 }
 
 // slot is one event.
@@ -27,12 +23,12 @@ type slot struct {
 // entry is an event on its way out of the log, still packed.
 type entry struct {
 	id        int64
-	position  int64
+	position  int64 // in the shard of its cursor
 	createdAt time.Time
 	payload   []byte // read only
 }
 
-func (l *log) append(id int64, createdAt time.Time, added time.Duration, payload []byte) {
+func (l *log) append(id int64, createdAt time.Time, added time.Duration, payload []byte, holders uint32) {
 	if l.kept() > 0 {
 		// Age never goes back, even if the clock does: search needs it so.
 		added = max(added, l.newest().added)
@@ -43,9 +39,8 @@ func (l *log) append(id int64, createdAt time.Time, added time.Duration, payload
 		nanos:   uint32(createdAt.Nanosecond()),
 		added:   added,
 		payload: l.payloads.put(payload),
-		holders: l.caughtUp,
+		holders: holders,
 	})
-	l.caughtUp = 0
 }
 
 func (l *log) kept() int { return l.slots.len() }
@@ -59,31 +54,8 @@ func (l *log) appended() int64 { return l.end() }
 func (l *log) oldest() *slot           { return l.at(l.slots.first) }
 func (l *log) newest() *slot           { return l.at(l.end() - 1) }
 func (l *log) at(position int64) *slot { return l.slots.at(position) }
-func (l *log) hold(position int64)     { *l.holders(position)++ }
-func (l *log) release(position int64)  { *l.holders(position)-- }
-func (l *log) holders(position int64) *uint32 {
-	if position == l.end() {
-		return &l.caughtUp
-	}
-	return &l.at(position).holders
-}
-
-// read returns an event that is kept. Its payload does not change, even after mu
-// is released.
-func (l *log) read(position int64) entry {
-	s := l.at(position)
-	return entry{id: s.id, position: position, createdAt: s.createdAt(), payload: l.payloads.get(s.payload)}
-}
 
 func (s *slot) createdAt() time.Time { return time.Unix(s.seconds, int64(s.nanos)) }
-
-// search returns the position of the oldest event for which found is true, if it
-// is true for all newer ones too, and the position of the next event if there is
-// none.
-func (l *log) search(found func(*slot) bool) int64 {
-	first := l.slots.first
-	return first + int64(sort.Search(l.kept(), func(i int) bool { return found(l.at(first + int64(i))) }))
-}
 
 // dropOldest forgets the oldest event.
 func (l *log) dropOldest() {

@@ -222,19 +222,20 @@ func TestLogKeepsTimes(t *testing.T) {
 		time.Date(-5000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1_000_000, 1, 1, 0, 0, 0, 0, cet),
 		time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Unix(5, 5).UTC(), time.Now(),
 	} {
-		l.append(int64(i+1), at, 0, nil)
+		l.append(int64(i+1), at, 0, nil, 0)
 		require.Equal(t, time.Unix(at.Unix(), int64(at.Nanosecond())), l.newest().createdAt())
 	}
 }
 
 func TestLogSearch(t *testing.T) {
-	var l log
+	topic := newTopic(New(), "orders")
+	l := &topic.log
 	after := func(added time.Duration) int64 {
-		return l.search(func(s *slot) bool { return s.added > added })
+		return topic.all.search(func(s *slot) bool { return s.added > added })
 	}
 	require.EqualValues(t, 0, after(0))
 	for i := range 1000 {
-		l.append(int64(i+1), time.Time{}, time.Duration(i/10), []byte(strings.Repeat("x", i)))
+		l.append(int64(i+1), time.Time{}, time.Duration(i/10), []byte(strings.Repeat("x", i)), 0)
 	}
 	for range 500 {
 		l.dropOldest()
@@ -244,5 +245,5 @@ func TestLogSearch(t *testing.T) {
 	require.EqualValues(t, 510, after(50))
 	require.EqualValues(t, 990, after(98))
 	require.EqualValues(t, 1000, after(99))
-	require.Equal(t, 700, len(l.read(700).payload))
+	require.Equal(t, 700, len(topic.all.read(700).payload))
 }

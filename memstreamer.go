@@ -13,6 +13,10 @@ import (
 // consumer, wrapped in an error that says which: check for it with errors.Is.
 var ErrClosed = errors.New("memstreamer: closed")
 
+// ErrShard is returned by NewReceiver for a consumer that was made with another [Shard],
+// wrapped in an error that says both: check for it with errors.Is.
+var ErrShard = errors.New("memstreamer: another shard")
+
 // StreamConstructor is an [EventStreamer] in memory. Make one with [New]: the
 // methods of the zero StreamConstructor panic. Its methods, and those of its
 // senders and receivers, are safe for concurrent use. A nil context panics, as it
@@ -119,7 +123,8 @@ func (s *StreamConstructor) NewReceiver(ctx context.Context, topic string, name 
 	if s.closed != nil {
 		return nil, s.closed
 	}
-	return s.newReceiver(topic, name, o, now), nil
+	r, err := s.newReceiver(topic, name, o, now)
+	return orNil[EventReceiver](r, err)
 }
 
 func checkConsumer(topic, name string) error {
@@ -171,7 +176,12 @@ func (s *StreamConstructor) close(what string) error {
 	defer s.sweepAndUnlock(now)
 	s.closed = fmt.Errorf("%w: %s", ErrClosed, what)
 	for t := range s.topics.all() {
-		t.changed.Broadcast()
+		t.all.changed.Broadcast()
+		for _, shards := range t.shards {
+			for _, s := range shards {
+				s.changed.Broadcast()
+			}
+		}
 	}
 	return nil
 }
@@ -194,16 +204,22 @@ func (s *StreamConstructor) topic(name string) *topic {
 	return t
 }
 
-func (s *StreamConstructor) newReceiver(topic, name string, o ReceiverOptions, now time.Duration) *receiver {
+func (s *StreamConstructor) newReceiver(topic, name string, o ReceiverOptions, now time.Duration) (*receiver, error) {
+	t := s.topic(topic)
+	t.users++ // so that t stays while shard unlocks mu
+	defer t.leave()
+	of := t.shard(o.ShardIndex, o.ShardCount)
 	var c *cursor
 	if !o.Ephemeral {
 		c = s.unexpired(topic, name, now)
 	}
 	if c == nil {
-		t := s.topic(topic)
-		c = t.newCursor(name, t.start(o, now), o.Ephemeral)
+		c = t.newCursor(of, name, of.start(o, now), o.Ephemeral)
 	}
-	return c.topic.open(c)
+	if err := c.check(o); err != nil {
+		return nil, err
+	}
+	return t.open(c), nil
 }
 
 // unexpired is consumer, but first forgets a cursor that has expired and was not swept

@@ -123,7 +123,7 @@ func try[E any](d *driver, of both[E], call func(i int, on E) error) error {
 
 // kind returns what the contract says of an error: not its text.
 func kind(err error) error {
-	for _, known := range []error{nil, memstreamer.ErrClosed, context.Canceled} {
+	for _, known := range []error{nil, memstreamer.ErrClosed, memstreamer.ErrShard, context.Canceled} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -219,7 +219,7 @@ func (d *driver) sendMany() {
 	}
 }
 
-// openReceiver opens a receiver, half of the time without options.
+// openReceiver opens a receiver, a quarter of the time without options.
 func (d *driver) openReceiver() {
 	topic, name := modelTopics[d.choose(3)], modelNames[d.choose(2)]
 	var opts []memstreamer.ReceiverOption
@@ -232,6 +232,15 @@ func (d *driver) openReceiver() {
 			opts = append(opts, memstreamer.StreamFromLast(last[d.choose(len(last))]))
 		}
 		if choice&4 > 0 {
+			opts = append(opts, memstreamer.Ephemeral())
+		}
+	} else if choice < 12 {
+		index, count := d.choose(4), d.choose(5)
+		opts = append(opts, memstreamer.Shard(index-count/4, count))
+		if choice&1 > 0 {
+			opts = append(opts, memstreamer.StreamFromLatest())
+		}
+		if choice&2 > 0 {
 			opts = append(opts, memstreamer.Ephemeral())
 		}
 	}
@@ -427,7 +436,7 @@ func (f *failing) FailNow()                          { runtime.Goexit() }
 
 // TestModelFindsEachFault runs the programs of TestModel on the reference with a fault.
 func TestModelFindsEachFault(t *testing.T) {
-	for _, fault := range reference.Subtle() {
+	for _, fault := range slices.Concat(reference.Subtle(), reference.Books()) {
 		t.Run(fault.Does, func(t *testing.T) {
 			var f failing
 			for seed := uint64(0); seed < 200 && f.failures.Len() == 0; seed++ {

@@ -33,7 +33,7 @@ func WithClock(c Clock) Option {
 //   - A consumer is remembered while a receiver of it is open, and for d after the
 //     last one was closed.
 //   - An event is kept until it is older than d and every remembered consumer of its
-//     topic has acknowledged it.
+//     topic has acknowledged it, or has it not in its [Shard].
 //   - A new consumer starts at the oldest event that is not older than d, even if
 //     older ones are still kept for others.
 //
@@ -89,6 +89,9 @@ type ReceiverOptions struct {
 	StreamFromLast time.Duration
 	// Ephemeral is set by [Ephemeral].
 	Ephemeral bool
+	// ShardIndex and ShardCount are set by [Shard]; both are 0 if that was not given, or
+	// its count is 1.
+	ShardIndex, ShardCount int
 
 	err error // of an option that was given an invalid value
 }
@@ -126,6 +129,23 @@ func Ephemeral() ReceiverOption {
 	return func(o *ReceiverOptions) { o.Ephemeral = true }
 }
 
+// Shard has a new consumer get the events of its topic whose ID, divided by count, leaves
+// the remainder index, so that count consumers share the topic. It passes over the others
+// as if it had acked them: they do not wake it, and it does not hold them. A count of 1 is
+// all events, as without this option.
+//
+// A consumer keeps the shard that it was made with: NewReceiver fails with [ErrShard] for
+// another one, or none. NewReceiver refuses a count below 1, and an index that is not from
+// 0 to count-1.
+func Shard(index, count int) ReceiverOption {
+	return func(o *ReceiverOptions) {
+		o.ShardIndex, o.ShardCount = index, count
+		if count < 1 {
+			o.err = shardError(index, count)
+		}
+	}
+}
+
 // WithReceiverPollFrequency does nothing. It is there so that call sites written
 // for an adapter that polls compile: a receiver here parks.
 func WithReceiverPollFrequency(d time.Duration) ReceiverOption {
@@ -142,12 +162,30 @@ func ResolveReceiverOptions(opts ...ReceiverOption) (ReceiverOptions, error) {
 			return ReceiverOptions{}, fmt.Errorf("option %d of %d is nil", i+1, len(opts))
 		}
 		opt(&o)
-		if o.err == nil && o.StreamFromLast < 0 { // by an option of the caller's own
+		switch {
+		case o.err != nil:
+		case o.StreamFromLast < 0: // by an option of the caller's own
 			o.err = fmt.Errorf("StreamFromLast is %v: it must not be negative", o.StreamFromLast)
+		case o.ShardCount < 0 || o.ShardIndex < 0 || o.ShardIndex >= max(1, o.ShardCount):
+			o.err = shardError(o.ShardIndex, o.ShardCount)
+		case o.ShardCount == 1:
+			o.ShardCount = 0
 		}
 		if o.err != nil {
 			return ReceiverOptions{}, fmt.Errorf("option %d of %d: %w", i+1, len(opts), o.err)
 		}
 	}
 	return o, nil
+}
+
+func shardError(index, count int) error {
+	return fmt.Errorf("Shard(%d, %d): the count must be at least 1, and the index from 0 to count-1", index, count)
+}
+
+// shardText returns how a program asks for a shard.
+func shardText(index, count int) string {
+	if count == 0 {
+		return "no Shard"
+	}
+	return fmt.Sprintf("Shard(%d, %d)", index, count)
 }

@@ -54,11 +54,11 @@ func (r *receiver) take() (e entry, ok bool, err error) {
 		return entry{}, false, nil
 	}
 	r.cursor.deliveries++
-	return r.cursor.topic.log.read(r.cursor.next), true, nil
+	return r.cursor.shard.read(r.cursor.next), true, nil
 }
 
 // park returns once take has something to return, or ctx is done. It waits on the
-// topic's cond, which Send broadcasts. The end of ctx broadcasts it too: every other
+// cond of its shard, which Send broadcasts. The end of ctx broadcasts it too: every other
 // call that is parked there then finds nothing and goes on waiting.
 func (r *receiver) park(ctx context.Context) {
 	mu, c := &r.streamer.mu, r.cursor
@@ -70,14 +70,14 @@ func (r *receiver) park(ctx context.Context) {
 		mu.Lock()
 		done = true
 		mu.Unlock()
-		c.topic.changed.Broadcast()
+		c.shard.changed.Broadcast()
 	})
 	defer stop()
 	mu.Lock()
 	defer mu.Unlock()
 	c.parked++
 	for !done && c.lag() == 0 && !r.closed && r.streamer.closed == nil {
-		c.topic.changed.Wait()
+		c.shard.changed.Wait()
 	}
 	c.parked--
 }
@@ -95,11 +95,10 @@ func (r *receiver) Close() error {
 	defer r.streamer.sweepAndUnlock(now)
 	if !r.closed {
 		r.closed = true
-		t := r.cursor.topic
 		r.cursor.close(now)
-		t.leave()
+		r.cursor.topic.leave()
 		if r.cursor.parked > 0 { // most receivers close after Recv has returned
-			t.changed.Broadcast()
+			r.cursor.shard.changed.Broadcast()
 		}
 	}
 	return nil

@@ -39,7 +39,7 @@ func send[H ~string](ctx context.Context, s *sender, foreignID string, statusTyp
 	t.append(streamer.nextID(), createdAt, now, payload)
 	streamer.sweepAndUnlock(now)
 	// Broadcast after unlocking, so that a woken receiver does not block on mu.
-	t.changed.Broadcast()
+	t.all.changed.Broadcast()
 	return nil
 }
 

@@ -22,7 +22,8 @@ type TopicStats struct {
 
 // ReceiverStats is one consumer of a [Stats], with or without an open receiver. An
 // ephemeral receiver is a consumer by itself, so that there may be several of one
-// topic and name.
+// topic and name. If the consumer has a [Shard], Lag, OldestUnacked and Acked are of the
+// events of that alone.
 type ReceiverStats struct {
 	Topic, Name string
 	Ephemeral   bool
@@ -105,7 +106,7 @@ func (c *cursor) stats() ReceiverStats {
 		Acked:      c.acked,
 	}
 	if stats.Lag > 0 {
-		stats.OldestUnacked = c.topic.log.at(c.next).createdAt()
+		stats.OldestUnacked = c.shard.at(c.next).createdAt()
 	}
 	return stats
 }

@@ -1,8 +1,8 @@
 package memstreamer
 
 import (
+	"cmp"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -11,11 +11,9 @@ type topic struct {
 	streamer *StreamConstructor
 	name     string
 
-	// changed is what receivers of the topic park on. It is broadcast after an
-	// append, and whenever a parked receiver may have to return for another reason.
-	changed sync.Cond
-
 	log     log
+	all     shard                  // all of log
+	shards  map[int]map[int]*shard // the others, by count and index
 	cursors registry[any, *cursor]
 	users   int    // open senders and receivers
 	expiry  expiry // of the oldest event, scheduled while only its age keeps it
@@ -24,15 +22,41 @@ type topic struct {
 func newTopic(s *StreamConstructor, name string) *topic {
 	// Clone: name may be a substring that would pin a larger string.
 	t := &topic{streamer: s, name: strings.Clone(name)}
-	t.changed.L = &s.mu
+	t.all = shard{topic: t}
+	t.all.changed.L = &s.mu
 	t.expiry.of = t
 	return t
 }
 
-// append adds an event. The caller broadcasts changed.
+// append adds an event. It wakes the shards that have it. The caller broadcasts
+// all.changed.
 func (t *topic) append(id int64, createdAt time.Time, added time.Duration, payload []byte) {
-	t.log.append(id, createdAt, added, payload)
+	holders := t.all.caughtUp
+	t.all.caughtUp = 0
+	for count, shards := range t.shards {
+		if s := shards[int(id%int64(count))]; s != nil {
+			s.positions.push(t.log.end())
+			holders += s.caughtUp
+			s.caughtUp = 0
+			s.changed.Broadcast()
+		}
+	}
+	t.log.append(id, createdAt, added, payload, holders)
 	t.reschedule()
+}
+
+// shard returns a shard of t, which is kept up to date once it has a cursor. The caller
+// is a user of t: fill unlocks mu.
+func (t *topic) shard(index, count int) *shard {
+	if count == 0 {
+		return &t.all
+	}
+	if s := t.shards[count][index]; s != nil {
+		return s
+	}
+	s := newShard(t, index, count)
+	s.fill()
+	return cmp.Or(t.shards[count][index], s)
 }
 
 func (t *topic) newSender() *sender {
@@ -47,23 +71,12 @@ func (t *topic) open(c *cursor) *receiver {
 	return &receiver{streamer: t.streamer, cursor: c}
 }
 
-// start returns the position at which a new cursor starts.
-func (t *topic) start(o ReceiverOptions, now time.Duration) int64 {
-	if o.StreamFromLatest {
-		return t.log.end()
-	}
-	// An event past the period is there for the consumers that have not acked it, and
-	// not for new ones: if these came and went, they would hold it forever.
-	return t.log.search(func(s *slot) bool {
-		return !t.streamer.retention.past(s.added, now) && (o.StreamFromLast == 0 || now-s.added <= o.StreamFromLast)
-	})
-}
-
-func (t *topic) newCursor(name string, position int64, ephemeral bool) *cursor {
+func (t *topic) newCursor(s *shard, name string, position int64, ephemeral bool) *cursor {
 	// Clone: name may be a substring that would pin a larger string.
-	c := &cursor{topic: t, name: strings.Clone(name), ephemeral: ephemeral, next: position}
+	c := &cursor{topic: t, shard: s, name: strings.Clone(name), ephemeral: ephemeral, next: position}
 	c.expiry.of = c
-	t.log.hold(position)
+	s.hold(position)
+	s.enter()
 	t.cursors.put(c.key(), c)
 	t.streamer.cursors++
 	t.reschedule()
@@ -98,6 +111,11 @@ func (t *topic) forgetIfUnused() {
 func (t *topic) expire() {
 	if t.streamer.dropped != nil {
 		t.streamer.dropped.events.push(t.log.oldest().id)
+	}
+	for count, shards := range t.shards {
+		if s := shards[int(t.log.oldest().id%int64(count))]; s != nil {
+			s.positions.dropFirst()
+		}
 	}
 	t.log.dropOldest()
 	t.reschedule()

@@ -217,7 +217,7 @@ func TestNewReceiverAsItCloses(t *testing.T) {
 		assert.NoError(t, s.Close())
 	}()
 	require.Eventually(t, func() bool {
-		_, _, err := s.journal.Resume("orders", "another")
+		_, _, err := s.journal.Resume("orders", "another", memstreamer.ReceiverOptions{})
 		return errors.Is(err, memstreamer.ErrClosed)
 	}, time.Minute, time.Millisecond)
 	select {

@@ -184,7 +184,7 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 		return s.memory.NewReceiver(ctx, topic, name, opts...)
 	}
 	for {
-		inner, life, err := s.journal.Resume(topic, name)
+		inner, life, err := s.journal.Resume(topic, name, o)
 		if inner == nil && err == nil {
 			made := &op{kind: opReceiver, topic: topic, name: name, options: o}
 			err = s.commitUntilClosed(ctx, made)

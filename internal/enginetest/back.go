@@ -45,7 +45,7 @@ func unknown(opt memstreamer.ReceiverOption) bool {
 		return false
 	}
 	o, err := memstreamer.ResolveReceiverOptions(opt)
-	return err != nil || o.StreamFromLast > 0 || o.Ephemeral
+	return err != nil || o.StreamFromLast > 0 || o.Ephemeral || o.ShardCount > 0
 }
 
 // Back returns an engine's streamer in this module's types: the reverse of As.

@@ -18,7 +18,6 @@ func (r *receiver) altered(e *memstreamer.Event) *memstreamer.Event {
 	switch r.Does {
 	case Slow:
 		time.Sleep(Latency)
-		e.ID *= 3
 	case "swaps the IDs of neighbours":
 		e.ID ^= 1
 	case "counts by two":

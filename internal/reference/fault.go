@@ -51,6 +51,16 @@ func Subtle() (faults []*Fault) {
 	return faults
 }
 
+// Books returns the faults that change nothing but what is kept and what Stats tells.
+func Books() []*Fault {
+	return []*Fault{
+		{Does: "keeps nothing for a shard"},
+		{Does: "has a shard pass over one of its own now and then"},
+		{Does: "has a shard hold what it passes over"},
+		{Does: "counts the events of all shards in Lag"},
+	}
+}
+
 // Shown returns how often the fault has shown, if it is one that counts.
 func (f *Fault) Shown() int64 { return f.shown.Load() }
 

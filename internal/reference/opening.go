@@ -73,6 +73,22 @@ func (s *Streamer) openWrongly(topic, name string, o memstreamer.ReceiverOptions
 		o.StreamFromLatest = o.StreamFromLatest && o.StreamFromLast == 0
 	case "ignores Ephemeral":
 		o.Ephemeral = false
+	case "ignores Shard":
+		o.ShardIndex, o.ShardCount = 0, 0
+	case "ignores the Shard of an ephemeral receiver":
+		if o.Ephemeral {
+			o.ShardIndex, o.ShardCount = 0, 0
+		}
+	case "counts shards from 1":
+		o.ShardIndex = (o.ShardIndex + 1) % max(1, o.ShardCount)
+	case "starts a shard at the latest":
+		o.StreamFromLatest = o.StreamFromLatest || o.ShardCount > 0
+	case "ignores StreamFromLatest for a shard":
+		o.StreamFromLatest = o.StreamFromLatest && o.ShardCount == 0
+	case "has a position for each receiver of a shard":
+		if o.ShardCount > 0 {
+			name = fmt.Sprint(name, s.turn())
+		}
 	case "takes a minute to open a receiver":
 		time.Sleep(time.Minute)
 	case "starts one for each receiver": // a goroutine
@@ -117,6 +133,8 @@ func (f *Fault) optionsOf(opts []memstreamer.ReceiverOption) []memstreamer.Recei
 		opt(&o)
 		_, err := memstreamer.ResolveReceiverOptions(opt)
 		return o.StreamFromLast < 0 && f.does("takes a negative StreamFromLast") ||
-			o.StreamFromLast == 0 && err != nil && f.does("takes a StreamFromLast of 0")
+			o.StreamFromLast == 0 && o.ShardCount == 0 && o.ShardIndex == 0 && err != nil && f.does("takes a StreamFromLast of 0") ||
+			o.ShardCount < 1 && err != nil && f.does("takes a Shard of none") ||
+			o.ShardCount > 0 && err != nil && f.does("takes a Shard past the last")
 	})
 }

@@ -54,6 +54,7 @@ func (r *receiver) take(ctx context.Context) (*delivery, <-chan struct{}, error)
 	}
 	for r.next < r.end() && r.passesOver(r.due()) {
 		r.commit()
+		r.passOver()
 	}
 	if r.next >= r.end() {
 		if r.does("returns nothing where there is nothing") {

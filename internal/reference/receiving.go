@@ -103,6 +103,8 @@ func (r *receiver) passesOver(e memstreamer.Event) bool {
 		return lost
 	case "passes over an event now and then":
 		return e.ID%97 == 0
+	case "has a shard pass over one of its own now and then":
+		return r.shard.count > 0 && e.ID%13 == 0 && r.shows(r.Does)
 	}
 	return false
 }
@@ -111,6 +113,11 @@ func (r *receiver) passesOver(e memstreamer.Event) bool {
 func (r *receiver) parkWrongly(ctx context.Context, changed <-chan struct{}) bool {
 	switch r.Does {
 	case "does not wake on Send":
+		<-ctx.Done()
+	case "does not wake shards":
+		if r.shard.count == 0 {
+			return false
+		}
 		<-ctx.Done()
 	case "wakes one receiver for each Send":
 		if r.waiting() == 1 {

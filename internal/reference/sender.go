@@ -123,6 +123,9 @@ func (s *sender) target(e memstreamer.Event) string {
 func (s *sender) append(e memstreamer.Event, now time.Time) {
 	t := s.topic(s.target(e))
 	s.lastID++
+	if s.does(Slow) {
+		s.lastID += 2
+	}
 	e.ID, e.CreatedAt = s.lastID, now
 	if !s.does("keeps the map that Send was given") {
 		e.Headers = maps.Clone(e.Headers)

@@ -25,8 +25,9 @@ func (s *Streamer) expire(now time.Time) {
 		t.cursors = slices.DeleteFunc(t.cursors, func(c *cursor) bool { return s.expired(c, now) })
 		held := t.end()
 		for _, c := range t.cursors {
+			c.passOver()
 			if !s.lets(c) {
-				held = min(held, c.next)
+				held = min(held, s.holds(c))
 			}
 		}
 		n := 0
@@ -53,13 +54,27 @@ func (s *Streamer) expire(now time.Time) {
 // lets reports whether a fault has c hold no events.
 func (f *Fault) lets(c *cursor) bool {
 	return c.open == 0 && f.does("keeps nothing for a closed receiver") ||
-		c.ephemeral && f.does("keeps nothing for an ephemeral receiver")
+		c.ephemeral && f.does("keeps nothing for an ephemeral receiver") ||
+		c.shard.count > 0 && f.does("keeps nothing for a shard")
+}
+
+// holds returns the place of the oldest event that c holds: by a fault, one that it has
+// passed over.
+func (f *Fault) holds(c *cursor) int {
+	place := c.next
+	if f.does("has a shard hold what it passes over") {
+		for place > c.dropped && !c.shard.has(c.events[place-1-c.dropped].Event) {
+			f.shown.Add(1)
+			place--
+		}
+	}
+	return place
 }
 
 // dropsWrongly reports whether a fault drops what is not held, of any age. It does so
 // where there is no period to wait for.
 func (s *Streamer) dropsWrongly() bool {
-	return s.retention == 0 && (s.shows("keeps nothing for a closed receiver") || s.shows("keeps nothing for an ephemeral receiver"))
+	return s.retention == 0 && (s.shows("keeps nothing for a closed receiver") || s.shows("keeps nothing for an ephemeral receiver") || s.shows("keeps nothing for a shard"))
 }
 
 // Stats drops what has expired, and describes what is left.
@@ -76,7 +91,7 @@ func (s *Streamer) Stats() memstreamer.Stats {
 		stats.Topics = append(stats.Topics, of)
 		for _, c := range t.cursors {
 			of := memstreamer.ReceiverStats{
-				Topic: name, Name: c.name, Ephemeral: c.ephemeral, Open: c.open, Parked: c.parked, Lag: int64(t.end() - c.next),
+				Topic: name, Name: c.name, Ephemeral: c.ephemeral, Open: c.open, Parked: c.parked, Lag: s.lag(c),
 				AckedID: c.ackedID, Acked: c.acked, Deliveries: c.deliveries,
 			}
 			if of.Lag > 0 {
@@ -90,4 +105,14 @@ func (s *Streamer) Stats() memstreamer.Stats {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Name, b.Name))
 	})
 	return stats
+}
+
+// lag returns how many events of c's shard are kept and not acked.
+func (f *Fault) lag(c *cursor) (n int64) {
+	for _, e := range c.events[c.next-c.dropped:] {
+		if c.shard.has(e.Event) || f.shows("counts the events of all shards in Lag") {
+			n++
+		}
+	}
+	return n
 }

@@ -53,6 +53,7 @@ type cursor struct {
 	*topic
 	name      string
 	ephemeral bool
+	shard     shard
 
 	next           int   // the place of the oldest event not acked, among all that were sent
 	deliveries     int64 // of that event
@@ -60,6 +61,9 @@ type cursor struct {
 	open, parked   int
 	closedAt       time.Time // the latest, since all its receivers were closed
 }
+
+// shard is the events whose ID, divided by count, leaves index; all where count is 0.
+type shard struct{ index, count int64 }
 
 type wallClock struct{}
 
@@ -172,8 +176,11 @@ func (s *Streamer) NewReceiver(ctx context.Context, topic, name string, opts ...
 		c.next = s.start(t, o, now)
 	}
 	if c == nil {
-		c = &cursor{topic: t, name: name, ephemeral: o.Ephemeral, next: s.start(t, o, now)}
+		c = &cursor{topic: t, name: name, ephemeral: o.Ephemeral, shard: shardOf(o), next: s.start(t, o, now)}
 		t.cursors = append(t.cursors, c)
+	}
+	if err := s.refuseShard(c, shardOf(o)); err != nil {
+		return nil, err
 	}
 	if c.open == 0 {
 		c.closedAt = time.Time{}
@@ -203,6 +210,25 @@ func (s *Streamer) start(t *topic, o memstreamer.ReceiverOptions, now time.Time)
 		return t.dropped
 	}
 	return t.end()
+}
+
+func shardOf(o memstreamer.ReceiverOptions) shard {
+	return shard{int64(o.ShardIndex), int64(o.ShardCount)}
+}
+
+// refuseShard returns an error if c was made with another shard.
+func (s *Streamer) refuseShard(c *cursor, asked shard) error {
+	switch {
+	case c.shard == asked:
+		return nil
+	case s.does("says of one shard alone that it is another"):
+		return fmt.Errorf("%w: not (%d, %d)", memstreamer.ErrShard, asked.index, asked.count)
+	case s.does("has an error of its own for another shard"):
+		return ErrFault
+	case s.does("opens a consumer of another shard"):
+		return nil
+	}
+	return fmt.Errorf("%w: made with (%d, %d), opened with (%d, %d)", memstreamer.ErrShard, c.shard.index, c.shard.count, asked.index, asked.count)
 }
 
 // Forget forgets the consumer (topic, name), unless a receiver of it is open.
@@ -246,6 +272,16 @@ func (s *Streamer) Close() error {
 	}
 	return nil
 }
+
+// passOver moves c past the events of other shards.
+func (c *cursor) passOver() {
+	for c.next < c.end() && !c.shard.has(c.due()) {
+		c.next++
+	}
+}
+
+// has reports whether e is of the shard.
+func (s shard) has(e memstreamer.Event) bool { return s.count == 0 || e.ID%s.count == s.index }
 
 // end returns the place after the newest event.
 func (t *topic) end() int { return t.dropped + len(t.events) }
