@@ -1,7 +1,8 @@
 // Package luno adapts memstreamer to the workflow engine github.com/luno/workflow.
 //
-// [Streamer] returns a streamer in the engine's own types, as memstreamer.As does, and
-// corrects what the engine's Await does with any streamer:
+// [Streamer] returns a streamer in the engine's own types, as memstreamer.As does. It
+// corrects what the engine's Await does with any streamer, and has each of the parallel
+// receivers of a step get its own events alone:
 //
 //	wf := builder.Build(luno.Streamer(memstreamer.New()), records, memrolescheduler.New())
 //

@@ -2,8 +2,10 @@ package luno
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,16 +31,22 @@ func AwaitLookback(d time.Duration) Option {
 	return func(o *options) { o.lookback = d }
 }
 
-// Streamer returns s in the engine's own types, as [memstreamer.As] does, with two
-// changes to the receivers of the engine's Await. With any other streamer,
+// Streamer returns s in the engine's own types, as [memstreamer.As] does, with changes
+// to the receivers of the engine's Await, and of steps with a ParallelCount. With any
+// other streamer,
 //
 //   - Await starts at the latest event, and waits in vain for a run that has finished
 //     by then;
 //   - two calls of Await for one run and status share a position: the event that one
 //     acks, the other misses;
-//   - the position of each stays in the streamer forever.
+//   - the position of each stays in the streamer forever;
+//   - each of the n receivers of a step with ParallelCount(n) gets every event, drops
+//     those of the others, and acks them.
 //
-// Here each receiver has a position of its own, which starts [AwaitLookback] ago and
+// Here each of the latter gets its own events alone, by [memstreamer.Shard]. A consumer
+// of that name that was made without, by memstreamer.As say, goes on without.
+//
+// Each receiver of Await has a position of its own, which starts [AwaitLookback] ago and
 // is forgotten when Await returns. What is older than that, or than the streamer's
 // retention, Await does not find: look the run up in the record store.
 //
@@ -65,7 +73,7 @@ func Streamer(s memstreamer.EventStreamer, opts ...Option) workflow.EventStreame
 	if o.lookback < 0 {
 		panic(fmt.Sprintf("memstreamer/luno: Streamer: AwaitLookback(%v): the duration must not be negative; 0 starts at the latest event", o.lookback))
 	}
-	return memstreamer.As[workflow.EventStreamer](awaitStreamer{s, o.lookback})
+	return memstreamer.As[workflow.EventStreamer](streamer{s, o.lookback})
 }
 
 // isNil reports whether v is nil or holds a nil pointer.
@@ -74,8 +82,8 @@ func isNil(v any) bool {
 	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
-// awaitStreamer is a streamer that knows the receivers of Await.
-type awaitStreamer struct {
+// streamer is a streamer that knows the engine's receivers.
+type streamer struct {
 	memstreamer.EventStreamer
 	lookback time.Duration
 }
@@ -86,10 +94,10 @@ type awaitStreamer struct {
 const awaitPrefix = "await-"
 
 // NewReceiver implements [memstreamer.EventStreamer].
-func (s awaitStreamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+func (s streamer) NewReceiver(ctx context.Context, topic, name string, opts ...memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
 	o, err := memstreamer.ResolveReceiverOptions(opts...)
 	if err != nil || !o.StreamFromLatest || !strings.HasPrefix(name, awaitPrefix) {
-		return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
+		return s.newReceiver(ctx, topic, name, opts)
 	}
 	if s.lookback == 0 {
 		return s.EventStreamer.NewReceiver(ctx, topic, name, memstreamer.Ephemeral(), memstreamer.StreamFromLatest())
@@ -100,6 +108,29 @@ func (s awaitStreamer) NewReceiver(ctx context.Context, topic, name string, opts
 		return nil, err
 	}
 	return awaitReceiver{r, name, opened}, nil
+}
+
+// newReceiver opens a receiver that is not of Await, in its shard if it has one. The
+// engine filters the events of a consumer that has none.
+func (s streamer) newReceiver(ctx context.Context, topic, name string, opts []memstreamer.ReceiverOption) (memstreamer.EventReceiver, error) {
+	if shard, count, ok := shardOf(topic, name); ok {
+		r, err := s.EventStreamer.NewReceiver(ctx, topic, name, append(slices.Clip(opts), memstreamer.Shard(shard-1, count))...)
+		if !errors.Is(err, memstreamer.ErrShard) {
+			return r, err
+		}
+	}
+	return s.EventStreamer.NewReceiver(ctx, topic, name, opts...)
+}
+
+// shardOf returns which shard of how many a receiver is, counted from 1, by its name: the
+// engine names those of a step after their topic, in lower case. Any other name that ends
+// so is none.
+func shardOf(topic, name string) (shard, count int, ok bool) {
+	step := strings.ToLower(topic) + "-consumer-"
+	if _, err := fmt.Sscanf(strings.TrimPrefix(name, step), "%d-of-%d", &shard, &count); err != nil {
+		return 0, 0, false
+	}
+	return shard, count, 1 <= shard && shard <= count && name == fmt.Sprintf("%s%d-of-%d", step, shard, count)
 }
 
 // awaitReceiver passes over what the engine would drop, and over the pauses from before it
