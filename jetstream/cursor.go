@@ -34,6 +34,7 @@ type cursor struct {
 	consumer  natsjs.Consumer
 	name      string    // of the consumer
 	created   time.Time // of the consumer: it tells the consumer from a later one of its name
+	shard     shard     // of the consumer
 	ephemeral bool      // it is of one receiver alone
 	term      term      // of the leader of the consumer
 
@@ -86,12 +87,18 @@ func (d *doubts) reconnected(reconnects uint64) bool {
 // openCursor returns a cursor of (topic, name) with one receiver more.
 func (s *Streamer) openCursor(ctx context.Context, topic, name string, o memstreamer.ReceiverOptions) (*cursor, error) {
 	if o.Ephemeral {
-		return s.openEphemeral(ctx, topic, name, func(ctx context.Context, config *natsjs.ConsumerConfig) error {
+		return s.openEphemeral(ctx, topic, name, shardOf(o), func(ctx context.Context, config *natsjs.ConsumerConfig) error {
 			return s.startAt(ctx, config, o)
 		})
 	}
 	want := s.durableConfig(topic, name)
+	shardOf(o).mark(&want)
 	if c := s.retainCursor(want.Durable, nil); c != nil {
+		err := c.shard.check(shardOf(o))
+		if err != nil {
+			s.releaseCursor(c)
+			return nil, err
+		}
 		return c, nil
 	}
 	consumer, isNew, err := s.ensureConsumer(ctx, want, o)
@@ -111,6 +118,7 @@ func (s *Streamer) newCursor(name string, consumer natsjs.Consumer) *cursor {
 		consumer: consumer,
 		name:     name,
 		created:  info.Created,
+		shard:    shardIn(info.Config),
 		changed:  make(chan struct{}),
 		acks:     acks{turn: make(chan struct{}, 1)},
 		doubts:   doubts{free: s.nobodyHasEvent(info), reconnects: s.conn.Stats().Reconnects},

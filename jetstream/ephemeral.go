@@ -32,10 +32,11 @@ func (s *Streamer) ephemeralConfig(topic, name string) natsjs.ConsumerConfig {
 
 // openEphemeral makes an ephemeral consumer, which start has start where it is to, and
 // returns the cursor on it, with one receiver.
-func (s *Streamer) openEphemeral(ctx context.Context, topic, name string, start func(context.Context, *natsjs.ConsumerConfig) error) (*cursor, error) {
+func (s *Streamer) openEphemeral(ctx context.Context, topic, name string, of shard, start func(context.Context, *natsjs.ConsumerConfig) error) (*cursor, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	config, started := s.ephemeralConfig(topic, name), false
+	of.mark(&config)
 	var consumer natsjs.Consumer
 	err := s.persist(ctx, "an ephemeral cursor", patience, func(ctx context.Context) (err error) {
 		if !started {
@@ -57,7 +58,7 @@ func (s *Streamer) openEphemeral(ctx context.Context, topic, name string, start 
 
 // reopenEphemeral returns a cursor at the position of one that is gone.
 func (s *Streamer) reopenEphemeral(ctx context.Context, topic, name string, gone *cursor) (*cursor, error) {
-	return s.openEphemeral(ctx, topic, name, func(ctx context.Context, config *natsjs.ConsumerConfig) error {
+	return s.openEphemeral(ctx, topic, name, gone.shard, func(ctx context.Context, config *natsjs.ConsumerConfig) error {
 		stream, err := s.js.Stream(ctx, s.opts.stream)
 		if err != nil {
 			return err

@@ -401,6 +401,14 @@ func (s *Streamer) giveBack(d *delivery) {
 	}
 }
 
+// passOver acks d, which is of another shard, and does not wait for the answer. If that
+// fails, check acks it, or the server delivers it again after AckWait.
+func (s *Streamer) passOver(d *delivery) {
+	if err := s.tell(d.msg.Reply, ackBody); err != nil {
+		s.log.Debug("could not pass over an event", "event", d.id, "error", err)
+	}
+}
+
 // tell sends body to the server, which does not answer.
 func (s *Streamer) tell(subject, body string) error { return s.ask(subject, "", body) }
 

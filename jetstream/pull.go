@@ -62,8 +62,11 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 		c.pull.out = false
 		c.pull.silence.Stop()
 	}
-	wanted := c.waiting > 0
+	wanted, foreign := c.waiting > 0, false
 	switch {
+	case !c.shard.has(d.id):
+		c.ackedLocked(d.id)
+		foreign, wanted = true, true
 	case d.id <= c.acks.upTo:
 		// The server has forgotten an ack, or this is an event of another stream:
 		// check finds out.
@@ -89,6 +92,9 @@ func (c *cursor) deliver(in *inbox, d *delivery) {
 	c.changedLocked()
 	c.mu.Unlock()
 
+	if foreign {
+		c.streamer.passOver(d)
+	}
 	if !wanted {
 		c.streamer.giveBack(d)
 	}

@@ -36,6 +36,9 @@ const (
 //   - Deliveries and Acked count deliveries by the server. A Recv that returns an event
 //     again within this process is not counted, and an event that was delivered twice
 //     before its ack counts twice in Acked.
+//   - The server delivers the events of other shards, too: until a consumer with a
+//     [memstreamer.Shard] has passed over them, they count in Lag and OldestUnacked, and
+//     for good in Acked and AckedID.
 //   - Sent is Retained, or 0 with WithMaxAge, WithMaxBytes or WithMaxEvents: the server
 //     does not count what it has deleted.
 //   - A topic without events and consumers is left out. A topic or name of more than 120

@@ -204,6 +204,9 @@ func (s *Streamer) ensureConsumer(ctx context.Context, want natsjs.ConsumerConfi
 		return nil, false, fmt.Errorf("consumer %q is not a cursor of memstreamer: its filter is %q, its ack policy %v, its max ack pending %d",
 			want.Durable, is.FilterSubject, is.AckPolicy, is.MaxAckPending)
 	}
+	if err := shardIn(is).check(shardOf(o)); err != nil {
+		return nil, false, err
+	}
 	if is.InactiveThreshold != want.InactiveThreshold {
 		is.InactiveThreshold = want.InactiveThreshold
 		consumer, err = s.js.UpdateConsumer(ctx, s.opts.stream, is)
