@@ -12,7 +12,7 @@ import (
 	"github.com/memstreamer/memstreamer"
 )
 
-// createTables makes the tables where there are none, and has those of version 1
+// createTables makes the tables where there are none, and has those of earlier versions
 // follow.
 func (s *Streamer) createTables(ctx context.Context, conn *sql.Conn) error {
 	if err := s.begin(ctx, conn); err != nil {
@@ -41,6 +41,8 @@ func (s *Streamer) migrate(ctx context.Context, conn *sql.Conn) error {
 		return err
 	case version == 1:
 		statements = []string{q.setCursors1Aside, q.createTables, q.moveCursors1, q.updateVersion}
+	case version == 2:
+		statements = []string{q.addShards, q.updateVersion}
 	case version == schemaVersion:
 		// It writes the version that is there: a database that is read-only fails here, and
 		// not in the first Send.
@@ -155,7 +157,7 @@ func (s *Streamer) loadConsumers(ctx context.Context, conn *sql.Conn) (consumers
 	defer rows.Close()
 	for rows.Next() {
 		var c memstreamer.Consumer
-		if err := rows.Scan(&c.Life, &c.Topic, &c.Name, &c.After, &c.AckedID); err != nil {
+		if err := rows.Scan(&c.Life, &c.Topic, &c.Name, &c.After, &c.AckedID, &c.ShardIndex, &c.ShardCount); err != nil {
 			return nil, err
 		}
 		consumers = append(consumers, c)

@@ -135,7 +135,7 @@ func (s *Streamer) makeCursor(tx *transaction, o *op) error {
 		if err := s.deleteForgotten(tx, o); err != nil {
 			return err
 		}
-		result, err := tx.exec(s.queries.make, text(o.topic), text(o.name), c.After)
+		result, err := tx.exec(s.queries.make, text(o.topic), text(o.name), c.After, c.ShardIndex, c.ShardCount)
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,10 @@ func (s *Streamer) makeCursor(tx *transaction, o *op) error {
 		tx.made[consumer{o.topic, o.name}] = c
 		tx.positions[c.Life] = c.After
 	}
-	o.consumer = tx.made[consumer{o.topic, o.name}] // none if it was made before tx
+	// None if it was made before tx. One of another shard is to be resumed, too, and refused.
+	if c := tx.made[consumer{o.topic, o.name}]; c.ShardIndex == o.options.ShardIndex && c.ShardCount == o.options.ShardCount {
+		o.consumer = c
+	}
 	return nil
 }
 

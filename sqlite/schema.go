@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// schemaVersion is that of the tables below. Version 1 had cursors without a life.
-const schemaVersion = 2
+// schemaVersion is that of the tables below. Version 1 had cursors without a life, and
+// version 2 without a shard.
+const schemaVersion = 3
 
 const schemaTable = `
 CREATE TABLE IF NOT EXISTS @_schema (
@@ -33,6 +34,8 @@ CREATE TABLE IF NOT EXISTS @_cursors (
 	name     TEXT    NOT NULL,
 	position INTEGER NOT NULL, -- events of a greater ID are not acked
 	acked_id INTEGER NOT NULL, -- of the newest event acked; 0 if there is none
+	shard_index INTEGER NOT NULL DEFAULT 0,
+	shard_count INTEGER NOT NULL DEFAULT 0, -- 0 if it has all events
 	UNIQUE (topic, name)
 );
 CREATE TRIGGER IF NOT EXISTS @_last_id AFTER DELETE ON @_events BEGIN
@@ -42,7 +45,7 @@ END`
 // queries are the statements, with the tables' names in them.
 type queries struct {
 	createSchema, createTables, version, insertVersion, updateVersion string
-	setCursors1Aside, moveCursors1                                    string
+	setCursors1Aside, moveCursors1, addShards                         string
 	events, cursors, lastID                                           string
 	insert, make, ack, life                                           string
 	hasEvent, position, mark                                          string
@@ -61,13 +64,15 @@ func newQueries(prefix string) queries {
 		setCursors1Aside: q(`ALTER TABLE @_cursors RENAME TO @_cursors_1`),
 		moveCursors1: q(`INSERT INTO @_cursors (topic, name, position, acked_id) SELECT topic, name, position, acked_id FROM @_cursors_1;
 			DROP TABLE @_cursors_1`),
+		addShards: q(`ALTER TABLE @_cursors ADD COLUMN shard_index INTEGER NOT NULL DEFAULT 0;
+			ALTER TABLE @_cursors ADD COLUMN shard_count INTEGER NOT NULL DEFAULT 0`),
 
 		events:  q(`SELECT id, topic, foreign_id, type, headers, created_at FROM @_events ORDER BY id`),
-		cursors: q(`SELECT life, topic, name, position, acked_id FROM @_cursors WHERE topic <> ''`),
+		cursors: q(`SELECT life, topic, name, position, acked_id, shard_index, shard_count FROM @_cursors WHERE topic <> ''`),
 		lastID:  q(`SELECT last_id FROM @_schema`),
 
 		insert: q(`INSERT INTO @_events (id, topic, foreign_id, type, headers, created_at) VALUES (?, ?, ?, ?, ?, ?)`),
-		make:   q(`INSERT INTO @_cursors (topic, name, position, acked_id) VALUES (?, ?, ?, 0)`),
+		make:   q(`INSERT INTO @_cursors (topic, name, position, acked_id, shard_index, shard_count) VALUES (?, ?, ?, 0, ?, ?)`),
 		ack:    q(`UPDATE @_cursors SET position = ?2, acked_id = ?2 WHERE life = ?1 AND position < ?2`),
 		life:   q(`SELECT coalesce((SELECT life FROM @_cursors WHERE topic = ? AND name = ?), 0)`),
 

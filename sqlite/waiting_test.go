@@ -242,14 +242,14 @@ func TestNewRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "readonly", "its tables are there")
 	for _, table := range []struct{ change, want string }{
 		{`UPDATE memstreamer_events SET headers = '{"a":1}'`, "event 1: the headers are not a JSON object of strings"},
-		{`UPDATE memstreamer_events SET headers = NULL; UPDATE memstreamer_schema SET version = 3`, "are of version 3, and this release knows version 2"},
+		{`UPDATE memstreamer_events SET headers = NULL; UPDATE memstreamer_schema SET version = 4`, "are of version 4, and this release knows version 3"},
 	} {
 		_, err = db.Exec(table.change)
 		require.NoError(t, err)
 		_, err = New(t.Context(), db)
 		require.ErrorContains(t, err, table.want)
 	}
-	_, err = db.Exec(`UPDATE memstreamer_schema SET version = 2`)
+	_, err = db.Exec(`UPDATE memstreamer_schema SET version = 3`)
 	require.NoError(t, err)
 	open(t, db)
 
