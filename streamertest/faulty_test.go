@@ -103,7 +103,23 @@ var faults = []fault{
 	{"StreamFromLastRefused", "takes a negative StreamFromLast", "NewReceiver returned no error"},
 	{"StreamFromLastRefused", "takes a StreamFromLast of 0", "NewReceiver returned no error"},
 
-	// 6. Topics.
+	// 6. Shards.
+	{"ShardGetsItsEvents", "ignores Shard", "not event"},
+	{"ShardGetsItsEvents", "ignores the Shard of an ephemeral receiver", "not event"},
+	{"ShardGetsItsEvents", "counts shards from 1", "not event"},
+	{"ShardGetsItsEvents", "starts a shard at the latest", `not event "event 3"`},
+	{"ShardGetsItsEvents", "ignores StreamFromLatest for a shard", "not event"},
+	{"ShardGetsItsEvents", "keeps nothing for a shard", "has not returned"},
+	{"ShardGetsItsEvents", "has a shard pass over one of its own now and then", "has not returned"},
+	{"ShardWakes", "does not wake shards", "has not returned"},
+	{"ShardIsShared", "has a position for each receiver of a shard", "not event"},
+	{"ShardStays", "opens a consumer of another shard", "NewReceiver returned no error"},
+	{"ShardStays", "has an error of its own for another shard", "another shard"},
+	{"ShardStays", "says of one shard alone that it is another", `does not say "(2, 4)"`},
+	{"ShardRefused", "takes a Shard of none", "NewReceiver returned no error"},
+	{"ShardRefused", "takes a Shard past the last", "NewReceiver returned no error"},
+
+	// 7. Topics.
 	{"TopicHeader", "ignores the header", `event "last", not event "by its header"`},
 	{"TopicHeader", "sends to the header's topic and to the sender's", `event "by its header", not event "by its sender"`},
 	{"TopicHeader", "takes an empty header for a topic", `event "by both", not event "empty header"`},
@@ -118,7 +134,7 @@ var faults = []fault{
 	{"AwkwardNames", "cuts names of receivers at 255 bytes", "has not returned"},
 	{"AwkwardNames", "refuses wildcards", reference.ErrFault.Error()},
 
-	// 7. Isolation.
+	// 8. Isolation.
 	{"IsolationOfSentHeaders", "keeps the map that Send was given", "of an event is"},
 	{"IsolationOfReceivedEvents", "gives all receivers one map", "of an event is"},
 	{"IsolationOfReceivedEvents", "gives a receiver one map again", "of an event is"},
@@ -132,7 +148,7 @@ var faults = []fault{
 	{"HeadersKept", "ends values at 8 KB", `header "large" of an event`},
 	{"HeadersKept", "keeps a hundred headers", "has 100 headers"},
 
-	// 8. Contexts.
+	// 9. Contexts.
 	{"ContextFirst", "returns an event that is there", `Recv returned event "first", not the error`},
 	{"ContextFirst", "has Recv notice a Close first", `Recv returned the error "memstreamer: closed", not the error "context canceled"`},
 	{"ContextFirst", "has Send notice a Close first", "Send after Close returned the error " + memstreamer.ErrClosed.Error()},
@@ -148,7 +164,7 @@ var faults = []fault{
 	{"ForeignContexts", "knows the standard library's alone", "does not watch its context"},
 	{"ForeignContexts", "returns an error of the standard library's", `Recv returned the error "context canceled"`},
 
-	// 9. Close.
+	// 10. Close.
 	{"CloseIsIdempotent", "refuses a second Close of a sender", "Close of the sender: " + reference.ErrFault.Error()},
 	{"CloseIsIdempotent", "refuses a second Close of a receiver", "Close of the receiver: " + reference.ErrFault.Error()},
 	{"CloseIsIdempotent", "refuses a second Close of the streamer", "Close of the streamer: " + reference.ErrFault.Error()},
@@ -166,14 +182,14 @@ var faults = []fault{
 	{"ClosedStreamer", "opens senders after Close", "NewSender returned no error"},
 	{"ClosedStreamerWakesRecv", "does not wake on Close of the streamer", "has not returned"},
 
-	// 10. Refusals.
+	// 11. Refusals.
 	{"RefusesEmpty", "takes an empty topic for a sender", "NewSender returned no error"},
 	{"RefusesEmpty", "takes an empty topic for a receiver", "NewReceiver returned no error"},
 	{"RefusesEmpty", "takes an empty name", "NewReceiver returned no error"},
 	{"RefusesEmpty", "passes over a nil option", "NewReceiver returned no error"},
 	{"RefusesEmpty", "does not say what is empty", `does not say "topic"`},
 
-	// 11. Goroutines.
+	// 12. Goroutines.
 	{"NoGoroutinesLeft", "starts one for each receiver", "goroutines after Close"},
 	{"NoGoroutinesLeft", "starts one for each ephemeral receiver", "goroutines after Close"},
 	{"NoGoroutinesLeft", "starts one for each Recv, which outlives that", "goroutines after Close"},

@@ -133,23 +133,30 @@ var contract = []promise{
 	{name: "StreamFromLastWithLatest", check: streamFromLastWithLatest},
 	{name: "StreamFromLastRefused", check: streamFromLastRefused},
 
-	// 6. Topics.
+	// 6. Shards.
+	{name: "ShardGetsItsEvents", check: shardGetsItsEvents},
+	{name: "ShardWakes", check: shardWakes},
+	{name: "ShardIsShared", check: shardIsShared},
+	{name: "ShardStays", check: shardStays},
+	{name: "ShardRefused", check: shardRefused},
+
+	// 7. Topics.
 	{name: "TopicHeader", check: topicHeader},
 	{name: "TopicHeaderWakes", check: topicHeaderWakes},
 	{name: "AwkwardNames", check: awkwardNames},
 
-	// 7. Isolation.
+	// 8. Isolation.
 	{name: "IsolationOfSentHeaders", check: isolationOfSentHeaders},
 	{name: "IsolationOfReceivedEvents", check: isolationOfReceivedEvents},
 	{name: "HeadersKept", check: headersKept},
 
-	// 8. Contexts.
+	// 9. Contexts.
 	{name: "ContextFirst", check: contextFirst},
 	{name: "CancelWakesRecv", check: cancelWakesRecv},
 	{name: "CancelWakesNoOther", check: cancelWakesNoOther},
 	{name: "ForeignContexts", check: foreignContexts},
 
-	// 9. Close.
+	// 10. Close.
 	{name: "CloseIsIdempotent", check: closeIsIdempotent},
 	{name: "ClosedReceiver", check: closedReceiver},
 	{name: "ClosedSender", check: closedSender},
@@ -158,10 +165,10 @@ var contract = []promise{
 	{name: "ClosedStreamer", check: closedStreamer, needs: closing},
 	{name: "ClosedStreamerWakesRecv", check: closedStreamerWakesRecv, needs: closing},
 
-	// 10. Refusals.
+	// 11. Refusals.
 	{name: "RefusesEmpty", check: refusesEmpty},
 
-	// 11. Goroutines.
+	// 12. Goroutines.
 	{name: "NoGoroutinesLeft", check: noGoroutinesLeft},
 	{name: "NoGoroutinesParked", check: noGoroutinesParked, needs: inMemory},
 	{name: "NoGoroutinesOnHotPath", check: noGoroutinesOnHotPath, needs: inMemory},
