@@ -9,6 +9,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,13 +23,28 @@ import (
 // Faults, to the database's file.
 const childFile = "MEMSTREAMER_FAULTS_FILE"
 
-// The child has these topics, and on each the consumers that are always open, which
-// receive every event, two senders, a consumer that is made and forgotten all the
-// time, and an ephemeral receiver.
+// The child has these topics, and on each the consumers that are always open, two
+// senders, a consumer that is made and forgotten all the time, and an ephemeral receiver.
+// The last two of consumers share the events of a topic, the others receive every one.
 var (
 	topics    = []string{"topic-0", "topic-1"}
-	consumers = []string{"name-0", "name-1"}
+	consumers = []string{"name-0", "name-1", "shard-0", "shard-1"}
+	shards    = consumers[2:]
 )
+
+// has reports whether a consumer receives the event of that ID.
+func has(name string, id int64) bool {
+	shard := slices.Index(shards, name)
+	return shard < 0 || id%int64(len(shards)) == int64(shard)
+}
+
+// options returns those that a consumer is opened with.
+func options(name string) []memstreamer.ReceiverOption {
+	if shard := slices.Index(shards, name); shard >= 0 {
+		return []memstreamer.ReceiverOption{memstreamer.Shard(shard, len(shards))}
+	}
+	return nil
+}
 
 const (
 	fleeting  = "fleeting"
@@ -159,7 +175,7 @@ func useStreamer(db *sql.DB) {
 	var using sync.WaitGroup
 	for _, topic := range topics {
 		for _, name := range consumers {
-			r := u.receiver(topic, name)
+			r := u.receiver(topic, name, options(name)...)
 			using.Go(func() { u.receive(r, topic, name) })
 		}
 	}
