@@ -436,7 +436,7 @@ func (f *failing) FailNow()                          { runtime.Goexit() }
 
 // TestModelFindsEachFault runs the programs of TestModel on the reference with a fault.
 func TestModelFindsEachFault(t *testing.T) {
-	for _, fault := range slices.Concat(reference.Subtle(), reference.Books()) {
+	for _, fault := range slices.Concat(reference.Subtle(), reference.Shards(), reference.Books()) {
 		t.Run(fault.Does, func(t *testing.T) {
 			var f failing
 			for seed := uint64(0); seed < 200 && f.failures.Len() == 0; seed++ {

@@ -51,11 +51,17 @@ func Subtle() (faults []*Fault) {
 	return faults
 }
 
-// Books returns the faults that change nothing but what is kept and what Stats tells.
-func Books() []*Fault {
+// Shards returns the faults of shards that are as subtle.
+func Shards() []*Fault {
 	return []*Fault{
 		{Does: "keeps nothing for a shard"},
 		{Does: "has a shard pass over one of its own now and then"},
+	}
+}
+
+// Books returns the faults that change nothing but what is kept and what Stats tells.
+func Books() []*Fault {
+	return []*Fault{
 		{Does: "has a shard hold what it passes over"},
 		{Does: "counts the events of all shards in Lag"},
 	}

@@ -59,7 +59,7 @@ type delivery struct {
 // handle returns what all calls of the next sender or receiver have in common.
 func (a *actor) handle(topic, name string) Op {
 	a.handles++
-	return Op{Worker: a.number, Topic: topic, Name: name, Handle: a.number*1_000_000 + a.handles, Ephemeral: a.ephemeral}
+	return Op{Worker: a.number, Topic: topic, Name: name, Handle: a.number*1_000_000 + a.handles, Ephemeral: a.ephemeral, Shard: a.shard}
 }
 
 // as returns the call of a kind.
@@ -100,6 +100,7 @@ func (a *actor) do(todo action) {
 		if a.ephemeral {
 			a.name = "step"
 		}
+		a.shard = todo.pick / 16 % (2 * shards) % (shards + 1) // most have none
 		a.reopen(todo.roll < 20, lastOf(todo.pick))
 		if a.receiver == nil {
 			return
@@ -223,6 +224,9 @@ func (a *actor) reopen(latest bool, last time.Duration) {
 	if a.ephemeral {
 		opts = append(opts, memstreamer.Ephemeral())
 	}
+	if a.shard > 0 {
+		opts = append(opts, memstreamer.Shard(a.shard-1, shards))
+	}
 	op := r.op.as(Open)
 	op.Latest, op.Last = latest, last
 	err := a.rec.do(op, func() (err error) {
@@ -280,7 +284,7 @@ func (a *actor) recv(patience time.Duration, done bool) bool {
 	a.rec.end(place, func(op *Op) {
 		op.Err, op.Done = err, ended
 		if err == nil {
-			op.Event, op.Key = *event, event.ForeignID
+			op.Event, op.Key, op.In = *event, event.ForeignID, 1+int(event.ID%shards)
 			op.Event.ID -= a.before
 		}
 	})

@@ -21,10 +21,12 @@ type script struct {
 	ids map[string]int64
 
 	ephemeral map[int]bool // by handle
+	shard     map[int]int
 }
 
 func (s *script) add(op Op) *script {
 	op.Call, op.Return, op.Ephemeral = s.seq+1, s.seq+2, s.ephemeral[op.Handle]
+	op.Shard = s.shard[op.Handle]
 	s.seq += 2
 	s.h.Ops = append(s.h.Ops, op)
 	return s
@@ -46,6 +48,11 @@ func (s *script) openEphemeral(handle int, name string) *script {
 	return s.open(handle, name)
 }
 
+func (s *script) openShard(handle int, name string, shard int) *script {
+	s.shard[handle] = shard
+	return s.open(handle, name)
+}
+
 func (s *script) openLast(handle int, name string, last time.Duration) *script {
 	return s.open(handle, name).alter(func(op *Op) { op.Last = last })
 }
@@ -60,7 +67,7 @@ func (s *script) send(key string) *script {
 }
 
 func (s *script) recv(handle int, name, key string) *script {
-	return s.add(Op{Kind: Recv, Topic: "t", Name: name, Handle: handle, Key: key, Event: memstreamer.Event{
+	return s.add(Op{Kind: Recv, Topic: "t", Name: name, Handle: handle, Key: key, In: 1 + int(s.ids[key]%shards), Event: memstreamer.Event{
 		ID: s.ids[key], ForeignID: key, Type: 7, CreatedAt: epoch.Add(s.created(key)),
 		Headers: map[memstreamer.Header]string{memstreamer.HeaderRunID: key},
 	}})
@@ -104,7 +111,7 @@ func (s *script) audit(keys ...string) *script {
 
 // started is a history with two events, a and b, and receivers of two names.
 func started() *script {
-	s := &script{h: History{Retention: time.Hour, Audited: 1 << 30}, ids: map[string]int64{}, ephemeral: map[int]bool{}}
+	s := &script{h: History{Retention: time.Hour, Audited: 1 << 30}, ids: map[string]int64{}, ephemeral: map[int]bool{}, shard: map[int]int{}}
 	return s.open(1, Auditor).open(2, "x").send("a").send("b").audit("a", "b")
 }
 
@@ -117,6 +124,13 @@ func TestCheckersOnHistoriesByHand(t *testing.T) {
 		want  []Rule
 	}{
 		{"in order", func(s *h) { s.recv(2, "x", "a").recv(2, "x", "a").ack(2, "x", "a").recv(2, "x", "b") }, nil},
+		{"shard in order", func(s *h) {
+			s.openShard(3, "y", 2).recv(3, "y", "a").ack(3, "y", "a").send("c").audit("c").recv(3, "y", "c")
+		}, nil},
+		{"another shard", func(s *h) {
+			s.openShard(3, "y", 1).recv(3, "y", "b").ack(3, "y", "b").send("c").audit("c").recv(3, "y", "c")
+		}, []Rule{Strayed, NotLinearizable}},
+		{"shard out of order", func(s *h) { s.openShard(3, "y", 2).send("c").audit("c").recv(3, "y", "c") }, []Rule{Lost, NotLinearizable}},
 		{"late ack", func(s *h) {
 			s.recv(2, "x", "a").ack(2, "x", "a").recv(2, "x", "b").ack(2, "x", "b").ack(2, "x", "a").send("c").audit("c").recv(2, "x", "c")
 		}, nil},

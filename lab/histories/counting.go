@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/memstreamer/memstreamer"
@@ -39,7 +38,12 @@ func (c *counting) report(rule Rule, format string, args ...any) {
 // checkNumbers checks that IDs count the events from 1 on, in an order in which
 // they can have been sent.
 func (c *counting) checkNumbers() {
-	all := slices.Concat(slices.Collect(maps.Values(c.events))...)
+	var all []event
+	for of, events := range c.events {
+		if of.shard == 0 {
+			all = append(all, events...)
+		}
+	}
 	sortByID(all)
 	var following *Op // of those after, the one that returned first
 	for i, e := range slices.Backward(all) {
@@ -79,6 +83,9 @@ func (c *counting) checkDeliveries() {
 			}
 			if send.Topic != recv.Topic {
 				c.report(Strayed, "%v, sent to %s", recv, send.Topic)
+			}
+			if recv.Shard > 0 && recv.Shard != recv.In {
+				c.report(Strayed, "%v, which is in shard %d", recv, recv.In)
 			}
 		}
 	}
@@ -149,9 +156,12 @@ func (h *History) moments() []moment {
 
 // checkLoss checks that the auditor of each topic got all that was sent to it.
 func (c *counting) checkLoss() {
-	for topic, events := range c.events {
+	for of, events := range c.events {
+		if of.shard > 0 {
+			continue
+		}
 		got := map[string]bool{}
-		if n := c.names[key{topic: topic, name: Auditor}]; n != nil {
+		if n := c.names[key{part: of, name: Auditor}]; n != nil {
 			for _, recv := range n.recvs {
 				got[recv.Key] = true
 			}

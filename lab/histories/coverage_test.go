@@ -26,6 +26,7 @@ var wanted = []string{
 	"clock steps back", "closed in a rush",
 	"from the last", "from the last past older events",
 	"ephemeral receivers", "ephemeral receivers of one name", "ephemeral receivers beside a consumer of their name",
+	"received in a shard", "received in a shard of an ephemeral receiver",
 	"acks after an ephemeral receiver's Close", "events kept past the period for an ephemeral receiver",
 }
 
@@ -76,6 +77,11 @@ func (c coverage) add(h *History) {
 					c["redeliveries"]++
 				}
 				received[op.key()][op.Key] = true
+				if op.Shard > 0 && op.Ephemeral {
+					c["received in a shard of an ephemeral receiver"]++
+				} else if op.Shard > 0 {
+					c["received in a shard"]++
+				}
 				c.addOld(counts, opens, op)
 			case op.Done && !op.DoneBefore:
 				c["cancelled while parked"]++
@@ -90,7 +96,7 @@ func (c coverage) add(h *History) {
 				}
 			}
 			if slices.ContainsFunc(n.acks, func(ack *Op) bool {
-				return ack.before(op) && counts.places[ack.Key] > counts.places[op.Key]
+				return ack.before(op) && counts.places[place{op.key().part, ack.Key}] > counts.places[place{op.key().part, op.Key}]
 			}) {
 				c["late acks"]++
 			} else if slices.ContainsFunc(n.acks, func(ack *Op) bool { return ack.before(op) && ack.Key == op.Key }) {
@@ -171,10 +177,10 @@ func (c coverage) addOptions(counts *timeline, opens map[int]*Op, open *Op) {
 func (c coverage) addOld(counts *timeline, opens map[int]*Op, recv *Op) {
 	tooOld := func(open *Op) bool {
 		least, _ := counts.start(open)
-		return !open.Latest && open.Last == 0 && counts.places[recv.Key] < least
+		return !open.Latest && open.Last == 0 && counts.places[place{open.key().part, recv.Key}] < least
 	}
 	now, _ := counts.clockIn(recv.Call, recv.Return)
-	if recv.Ephemeral && counts.Retention > 0 && now-counts.events[recv.Topic][counts.places[recv.Key]].added > counts.Retention {
+	if recv.Ephemeral && counts.Retention > 0 && now-counts.events[recv.key().part][counts.places[place{recv.key().part, recv.Key}]].added > counts.Retention {
 		c["events kept past the period for an ephemeral receiver"]++
 	}
 	if open := opens[recv.Handle]; tooOld(open) && counts.found(open) == "resumed cursors" {

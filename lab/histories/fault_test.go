@@ -29,13 +29,16 @@ var caught = map[string][]Rule{
 	"keeps nothing for an ephemeral receiver":          {Lost, NotLinearizable},
 	"has ephemeral receivers of a name share a cursor": {Lost, NotLinearizable},
 	"goes twice as far back as StreamFromLast says":    {Behind, NotLinearizable},
+
+	"keeps nothing for a shard":                         {Lost, NotLinearizable},
+	"has a shard pass over one of its own now and then": {Lost, NotLinearizable},
 }
 
 // Each fault is found by what should find it, in three histories, and nothing
 // is counted in a history in which it did not show.
 func TestEachFaultIsCaught(t *testing.T) {
 	const enough, most = 3, 200
-	for _, fault := range reference.Subtle() {
+	for _, fault := range slices.Concat(reference.Subtle(), reference.Shards()) {
 		t.Run(fault.Does, func(t *testing.T) {
 			rules := caught[fault.Does]
 			require.NotEmpty(t, rules)

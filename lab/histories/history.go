@@ -51,6 +51,7 @@ type Op struct {
 	Handle int
 
 	Ephemeral bool          // of all calls of an ephemeral receiver
+	Shard     int           // of all calls of a receiver with a shard, from 1 to shards, or 0
 	Latest    bool          // of Open
 	Last      time.Duration // of Open, what StreamFromLast was given, or 0
 
@@ -59,10 +60,11 @@ type Op struct {
 	Type   int    // of Send
 	Header string // of Send: the value of one header
 
-	// Of Recv: what it returned, whether its context was done when it was called
+	// Of Recv: what it returned, and in which shard that is, whether its context was done when it was called
 	// and when it returned, and whether it was cancelled only after everything
 	// else had been at rest for long.
 	Event            memstreamer.Event
+	In               int
 	DoneBefore, Done bool
 	Waited           bool
 
@@ -90,6 +92,9 @@ func (o *Op) String() string {
 		s = fmt.Sprintf("%s %s/%s by receiver %d", s, o.Topic, o.Name, o.Handle)
 		if o.Ephemeral {
 			s += ", ephemeral"
+		}
+		if o.Shard > 0 {
+			s += fmt.Sprintf(", shard %d", o.Shard)
 		}
 		if o.Latest {
 			s += " from latest"
@@ -125,10 +130,20 @@ type History struct {
 // checkers their IDs.
 const Auditor = "auditor"
 
-// key names a consumer.
+// shards is how many share the events of a topic.
+const shards = 2
+
+// part is the events of a topic, or of one of its shards.
+type part struct {
+	topic string
+	shard int // 0 for all
+}
+
+// key names a consumer, which reads a part of a topic.
 type key struct {
-	topic, name string
-	ephemeral   int // the handle of an ephemeral receiver, which is a consumer by itself
+	part
+	name      string
+	ephemeral int // the handle of an ephemeral receiver, which is a consumer by itself
 }
 
 func (k key) String() string {
@@ -139,7 +154,7 @@ func (k key) String() string {
 }
 
 func (o *Op) key() key {
-	k := key{topic: o.Topic, name: o.Name}
+	k := key{part: part{o.Topic, o.Shard}, name: o.Name}
 	if o.Ephemeral {
 		k.ephemeral = o.Handle
 	}

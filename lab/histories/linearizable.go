@@ -104,8 +104,10 @@ func (t *timeline) partition(k key) []porcupine.Operation {
 		case Close:
 			c.earliest, c.latest = t.clockIn(op.Call, op.Return)
 		}
-		if place, sent := t.placeOf(op); sent && op.Topic == k.topic {
-			c.event = int(place)
+		if i, sent := t.places[place{k.part, op.Key}]; sent {
+			c.event = i
+		} else if op.Kind == Send {
+			continue // to another shard
 		}
 		c.handle = handles[op.Handle]
 		operations = append(operations, porcupine.Operation{

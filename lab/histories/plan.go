@@ -1,6 +1,7 @@
 package histories
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -53,6 +54,7 @@ type worker struct {
 	topic     string // where it receives
 	name      string
 	ephemeral bool
+	shard     int // from 1 to shards, or 0
 }
 
 var topics = []string{"orders", "runs", "timers"}
@@ -61,7 +63,7 @@ var topics = []string{"orders", "runs", "timers"}
 const latestName = "latest"
 
 // workers are those of each plan, the auditors last. On each topic, two share a
-// consumer, and two have an ephemeral receiver of its name.
+// consumer, two have an ephemeral receiver of its name, and each shard has a consumer.
 var workers = func() []worker {
 	all := []worker{{role: sending}, {role: sending}, {role: sending}, {role: visiting}, {role: meddling}, {role: stepping}}
 	for _, topic := range topics {
@@ -70,6 +72,9 @@ var workers = func() []worker {
 		}
 		for range 2 {
 			all = append(all, worker{role: receiving, topic: topic, name: "shared", ephemeral: true})
+		}
+		for shard := range shards {
+			all = append(all, worker{role: receiving, topic: topic, name: fmt.Sprint("shard ", shard+1), shard: shard + 1})
 		}
 	}
 	for _, topic := range topics {

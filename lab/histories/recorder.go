@@ -104,9 +104,18 @@ func waiting(ops []Op, place int) []string {
 			acked[op.Key] = true
 		}
 	}
+	in := map[string]int{}
+	for i := range ops {
+		if op := &ops[i]; op.Kind == Recv && op.In > 0 {
+			in[op.Key] = op.In
+		}
+	}
 	var keys []string
 	for i := range ops {
 		op := &ops[i]
+		if recv.Shard > 0 && recv.Shard != in[op.Key] {
+			continue // of another shard, as far as anybody knows
+		}
 		sent := op.Kind == Send && op.Topic == recv.Topic && op.Return > 0 && op.ok()
 		if sent && op.Call > opened && !acked[op.Key] && (recv.Return == 0 || op.Return < recv.Return) {
 			keys = append(keys, op.Key)

@@ -2,6 +2,7 @@ package histories
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -10,10 +11,10 @@ import (
 type timeline struct {
 	*History
 	steps    []*Op
-	events   map[string][]event // by topic, in the order of their IDs
-	places   map[string]int     // of each event in its topic, by Key
-	sends    map[string]*Op     // by Key, those that failed too
-	received map[string]*Op     // by Key, the Recv that was called last
+	events   map[part][]event // in the order of their IDs; of a shard, those that somebody received
+	places   map[place]int    // of each event
+	sends    map[string]*Op   // by Key, those that failed too
+	received map[string]*Op   // by Key, the Recv that was called last
 	names    map[key]*name
 	closes   map[int]*Op // the first, by handle of receiver or sender
 	shut     *Op         // the first
@@ -22,6 +23,12 @@ type timeline struct {
 // name is what happened to one consumer, in the order of the calls.
 type name struct {
 	opens, closes, recvs, acks []*Op // those of opens and recvs that succeeded
+}
+
+// place is that of an event in a part of its topic.
+type place struct {
+	part
+	event string // its Key
 }
 
 // event is one event of a topic, as the history tells of it.
@@ -40,8 +47,8 @@ type event struct {
 func newTimeline(h *History) *timeline {
 	t := &timeline{
 		History:  h,
-		events:   map[string][]event{},
-		places:   map[string]int{},
+		events:   map[part][]event{},
+		places:   map[place]int{},
 		sends:    map[string]*Op{},
 		received: map[string]*Op{},
 		names:    map[key]*name{},
@@ -101,7 +108,7 @@ func (t *timeline) order() {
 		if recv := t.received[op.Key]; recv != nil {
 			e.id, e.created = recv.Event.ID, recv.Event.CreatedAt.Sub(epoch)
 			e.added = e.created
-			t.events[op.Topic] = append(t.events[op.Topic], e)
+			t.events[part{topic: op.Topic}] = append(t.events[part{topic: op.Topic}], e)
 		} else {
 			e.created, e.added = t.clockIn(op.Call, op.Return)
 			unknown = append(unknown, e)
@@ -112,28 +119,34 @@ func (t *timeline) order() {
 	}
 	// One that nobody received is where it can have been by the time of its Send.
 	for _, e := range unknown {
-		events := t.events[e.send.Topic]
+		of := part{topic: e.send.Topic}
+		events := t.events[of]
 		i := slices.IndexFunc(events, func(other event) bool { return e.send.before(other.send) })
 		if i < 0 {
 			i = len(events)
 		}
-		t.events[e.send.Topic] = slices.Insert(events, i, e)
+		t.events[of] = slices.Insert(events, i, e)
 	}
-	for _, events := range t.events {
-		for i, e := range events {
-			t.places[e.send.Key] = i
+	for of, events := range maps.Clone(t.events) {
+		for i := range events {
 			if i > 0 {
-				events[i].added = max(e.added, events[i-1].added)
+				events[i].added = max(events[i].added, events[i-1].added)
+			}
+			e := events[i]
+			t.places[place{of, e.send.Key}] = i
+			if recv := t.received[e.send.Key]; recv != nil {
+				shard := part{of.topic, recv.In}
+				t.places[place{shard, e.send.Key}] = len(t.events[shard])
+				t.events[shard] = append(t.events[shard], e)
 			}
 		}
 	}
 }
 
-// placeOf returns the place of op's event in its topic, if it was sent there.
-func (t *timeline) placeOf(op *Op) (place int64, sent bool) {
-	send := t.sends[op.Key]
-	i, ok := t.places[op.Key]
-	return int64(i), ok && send.Topic == op.Topic
+// placeOf returns the place of op's event in the part that op is of, if it was sent there.
+func (t *timeline) placeOf(op *Op) (at int64, sent bool) {
+	i, ok := t.places[place{part{op.Topic, op.Shard}, op.Key}]
+	return int64(i), ok
 }
 
 func sortByID(events []event) {
@@ -186,7 +199,7 @@ func (t *timeline) start(open *Op) (least, greatest int) {
 		old = func(e event) bool { return e.send.before(open) }
 		mayBeOld = func(e event) bool { return e.send.Call < open.Return }
 	}
-	events := t.events[open.Topic]
+	events := t.events[open.key().part]
 	return prefix(events, old), prefix(events, mayBeOld)
 }
 
