@@ -94,8 +94,8 @@ type EventSender interface {
 // their IDs, each at least once. Its methods are safe for concurrent use.
 type EventReceiver interface {
 	// Recv returns the oldest of its events that its consumer has not acked, and the
-	// Ack that commits it. It parks until there is one. Until that Ack
-	// is called, Recv of every receiver of the consumer returns the same event.
+	// Ack that commits it. It parks until there is one. Until that Ack is called, Recv of
+	// every receiver of the consumer returns the same event.
 	//
 	// It fails with ctx's error when ctx is done, even with events waiting, and
 	// otherwise with ErrClosed after the receiver or its streamer was closed;

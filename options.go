@@ -134,6 +134,9 @@ func Ephemeral() ReceiverOption {
 // as if it had acked them: they do not wake it, and it does not hold them. A count of 1 is
 // all events, as without this option.
 //
+// The first consumer of a shard looks at all events kept of its topic, and other calls go
+// on meanwhile. From then on, an event of the shard takes 8 bytes more.
+//
 // A consumer keeps the shard that it was made with: NewReceiver fails with [ErrShard] for
 // another one, or none. NewReceiver refuses a count below 1, and an index that is not from
 // 0 to count-1.
