@@ -213,6 +213,12 @@ func (s *Streamer) Forget(ctx context.Context, topic, name string) error {
 	return s.commitUntilClosed(ctx, &op{kind: opForget, topic: topic, name: name})
 }
 
+// DB returns the database that [New] was given.
+func (s *Streamer) DB() *sql.DB {
+	s.mustBeMade()
+	return s.db
+}
+
 // Stats returns a snapshot of the topics and receivers, as
 // [memstreamer.StreamConstructor.Stats] does. What it counts, rather than keeps,
 // starts with the streamer.

@@ -43,6 +43,9 @@ type Tx struct {
 	done     atomic.Bool
 }
 
+// Streamer returns the streamer whose InTx has made tx.
+func (tx *Tx) Streamer() *Streamer { return tx.streamer }
+
 // Send sends an event to topic as [memstreamer.EventSender] does, once the transaction
 // is committed.
 func (tx *Tx) Send(topic, foreignID string, statusType int, headers map[memstreamer.Header]string) error {

@@ -811,3 +811,21 @@ func TestRowsAlone(t *testing.T) {
 	require.EqualValues(t, 1, s.Stats().Topics[0].LastID)
 	require.EqualValues(t, 3, marks.Load())
 }
+
+// TestInTxOfMany has a function send more events than a statement of SQLite takes rows.
+func TestInTxOfMany(t *testing.T) {
+	s := openRows(t)
+	const n = 6000
+	require.NoError(t, s.InTx(t.Context(), func(tx *Tx) error {
+		for i := range n {
+			if err := tx.Send("orders", fmt.Sprint(i), i, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	sent := sentTo(t, reopen(t, s))
+	require.Len(t, sent, n)
+	require.Equal(t, "0", sent[0])
+	require.Equal(t, fmt.Sprint(n-1), sent[n-1])
+}

@@ -20,6 +20,6 @@
 // once: a step that ends and a pause of its run, say. The second fails: a record is stored
 // only over the version before it.
 //
-// No driver is imported: any for database/sql will do. Records are never deleted: delete
-// those of runs that have ended, and that you no longer need, from the table.
+// No driver is imported: any for database/sql will do. Records and timeouts are never
+// deleted: luno/README says what to mind when you do that.
 package sqlitestore

@@ -11,7 +11,7 @@ import (
 // schemaVersion is that of the tables below.
 const schemaVersion = 1
 
-const schemaTable = `CREATE TABLE IF NOT EXISTS @_schema (version INTEGER NOT NULL)`
+const schemaTable = `CREATE TABLE IF NOT EXISTS @_records_schema (version INTEGER NOT NULL)`
 
 // Times are in microseconds since 1970: nanoseconds would end in 2262, and a timeout need
 // not.
@@ -59,7 +59,7 @@ func (s *Store) createTables(ctx context.Context, tx dbtx) error {
 		return err
 	}
 	var version int
-	err := tx.QueryRowContext(ctx, s.sql(`SELECT version FROM @_schema`)).Scan(&version)
+	err := tx.QueryRowContext(ctx, s.sql(`SELECT version FROM @_records_schema`)).Scan(&version)
 	switch {
 	case err == nil && version > schemaVersion:
 		return fmt.Errorf("the tables are of version %d, made by a newer version of this package, which knows version %d: update it", version, schemaVersion)
@@ -71,7 +71,7 @@ func (s *Store) createTables(ctx context.Context, tx dbtx) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO @_schema (version) VALUES (?)`), schemaVersion)
+	_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO @_records_schema (version) VALUES (?)`), schemaVersion)
 	return err
 }
 

@@ -51,7 +51,8 @@ var _ workflow.RecordStore = (*Store)(nil)
 // sent before New returns.
 //
 // With a nil streamer, there is an outbox, for the engine to send from to any streamer:
-// see luno.ParkOutbox. Where others write too, db needs a busy_timeout.
+// see luno.ParkOutbox. Then db needs a busy_timeout if it has several connections, or if
+// others write too.
 //
 // New fails with an error that names both versions for tables that a newer version of
 // this package has made, and with one that says which if db or an option is nil or
@@ -87,6 +88,8 @@ func (s *Store) open(ctx context.Context) error {
 		return fmt.Errorf("is it a SQLite database? %w", err)
 	case file == "" && s.db.Stats().MaxOpenConnections != 1:
 		return errors.New("a database in memory has as many copies as connections: call db.SetMaxOpenConns(1) first")
+	case file == "" && s.streamer != nil && s.streamer.DB() != s.db:
+		return errors.New("the streamer is on another database in memory: give New the db of the streamer")
 	}
 	if s.streamer == nil {
 		err = s.write(ctx, func(tx dbtx) error { return s.createTables(ctx, tx) })
@@ -106,7 +109,7 @@ func (s *Store) open(ctx context.Context) error {
 		})
 	}
 	if err == nil {
-		s.lookup, err = s.db.PrepareContext(ctx, s.sql(selectLookup)) // fails on another database in memory
+		s.lookup, err = s.db.PrepareContext(ctx, s.sql(selectLookup))
 	}
 	if err == nil {
 		s.latest, err = s.db.PrepareContext(ctx, s.sql(selectLatest))
@@ -196,7 +199,10 @@ func (s *Store) put(ctx context.Context, tx dbtx, r *workflow.Record) error {
 	if changed, err := result.RowsAffected(); changed > 0 || err != nil {
 		return err
 	}
-	return fmt.Errorf("version %d of the record of run %s is not the next: it was stored by another since it was read", version, r.RunID)
+	if version <= 1 {
+		return fmt.Errorf("run %s has a record already", r.RunID)
+	}
+	return fmt.Errorf("the record of run %s is at another version than %d: another call has stored it since it was read", r.RunID, version-1)
 }
 
 func scanRecord(row interface{ Scan(...any) error }) (r workflow.Record, err error) {
@@ -220,8 +226,12 @@ func (s *Store) Latest(ctx context.Context, workflowName, foreignID string) (*wo
 
 // one returns the record that stmt finds, or query in a transaction of ctx.
 func (s *Store) one(ctx context.Context, method string, stmt *sql.Stmt, query string, args ...any) (*workflow.Record, error) {
+	tx, err := s.txOf(ctx)
+	if err != nil {
+		return nil, wrap(method, err)
+	}
 	var row *sql.Row
-	if tx := txOf(ctx); tx != nil {
+	if tx != nil {
 		row = tx.QueryRowContext(ctx, s.sql(query), args...)
 	} else {
 		row = stmt.QueryRowContext(ctx, args...)
@@ -238,7 +248,8 @@ func (s *Store) one(ctx context.Context, method string, stmt *sql.Stmt, query st
 
 // List implements [workflow.RecordStore]. Records are in the order in which their runs
 // began, or in reverse. It skips so many as offset says, and returns at most limit,
-// where 0 stands for 25, as in the engine's own store.
+// where 0 stands for 25, as in the engine's own store, and less than that for no limit.
+// Pages in ascending order stay as they are while runs begin.
 func (s *Store) List(ctx context.Context, workflowName string, offset int64, limit int, order workflow.OrderType, filters ...workflow.RecordFilter) ([]workflow.Record, error) {
 	query, args := `SELECT `+columns+` FROM @_records WHERE TRUE`, []any(nil)
 	and := func(condition string, values ...any) {
@@ -278,7 +289,7 @@ func (s *Store) List(ctx context.Context, workflowName string, offset int64, lim
 		limit = 25
 	}
 	scan := func(rows *sql.Rows) (workflow.Record, error) { return scanRecord(rows) }
-	list, err := queryAll(ctx, s.reader(ctx), s.sql(query+" LIMIT ? OFFSET ?"), scan, append(args, limit, offset)...)
+	list, err := readAll(ctx, s, query+" LIMIT ? OFFSET ?", scan, append(args, limit, offset)...)
 	return list, wrap("List", err)
 }
 
@@ -290,7 +301,7 @@ func (s *Store) ListOutboxEvents(ctx context.Context, workflowName string, limit
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	events, err := queryAll(ctx, s.reader(ctx), s.sql(`SELECT id, workflow_name, data, created_at FROM @_outbox WHERE workflow_name = ? ORDER BY position LIMIT ?`),
+	events, err := readAll(ctx, s, `SELECT id, workflow_name, data, created_at FROM @_outbox WHERE workflow_name = ? ORDER BY position LIMIT ?`,
 		scanOutbox, workflowName, limit)
 	return events, wrap("ListOutboxEvents", err)
 }
@@ -319,7 +330,7 @@ func (s *Store) sendOutbox(ctx context.Context, tx *sqlite.Tx) error {
 	for _, e := range events {
 		decoded, err := decodeEvent(e.Data)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: it has the id %q in the table %s: delete it there if it is of no use", err, e.ID, s.sql("@_outbox"))
 		}
 		if err := decoded.send(tx); err != nil {
 			return err

@@ -112,7 +112,7 @@ func kept(s *sqlite.Streamer) (n int) {
 }
 
 func versions(t *testing.T, s *sqlitestore.Store) {
-	require.ErrorContains(t, s.Store(t.Context(), record("run", 2)), "version 2 of the record of run run is not the next")
+	require.ErrorContains(t, s.Store(t.Context(), record("run", 2)), "the record of run run is at another version than 1")
 	for version := uint(1); version <= 3; version++ {
 		require.NoError(t, s.Store(t.Context(), record("run", version)))
 		for _, other := range []uint{0, version - 1, version, version + 2} {
@@ -209,7 +209,7 @@ func TestNewRefuses(t *testing.T) {
 		"the tables are of version 2, made by a newer version of this package, which knows version 1": func() (*sqlitestore.Store, error) {
 			db := tempDB(t, 1)
 			withOutbox(t, db)
-			_, err := db.Exec(`UPDATE workflow_schema SET version = 2`)
+			_, err := db.Exec(`UPDATE workflow_records_schema SET version = 2`)
 			require.NoError(t, err)
 			return sqlitestore.New(t.Context(), db, nil)
 		},
@@ -217,9 +217,21 @@ func TestNewRefuses(t *testing.T) {
 			streamer, _ := withStreamer(t, tempDB(t, 1))
 			return sqlitestore.New(t.Context(), tempDB(t, 1), streamer)
 		},
-		"no such table: workflow_records": func() (*sqlitestore.Store, error) { // of two in memory
+		"the streamer is on another database in memory": func() (*sqlitestore.Store, error) {
 			streamer, _ := withStreamer(t, openDB(t, ":memory:", 1))
-			return sqlitestore.New(t.Context(), openDB(t, ":memory:", 1), streamer)
+			db := openDB(t, ":memory:", 1)
+			withOutbox(t, db)
+			return sqlitestore.New(t.Context(), db, streamer)
+		},
+		`it has the id "bad" in the table workflow_outbox`: func() (*sqlitestore.Store, error) {
+			db := tempDB(t, 1)
+			withOutbox(t, db)
+			_, err := db.Exec(`INSERT INTO workflow_outbox (id, workflow_name, data, created_at) VALUES ('bad', 'orders', 'x', 0)`)
+			require.NoError(t, err)
+			streamer, err := sqlite.New(t.Context(), db)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, streamer.Close()) })
+			return sqlitestore.New(t.Context(), db, streamer)
 		},
 		"context canceled": func() (*sqlitestore.Store, error) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -232,6 +244,12 @@ func TestNewRefuses(t *testing.T) {
 		require.ErrorContains(t, err, "memstreamer/luno/sqlitestore: New: ")
 		require.Nil(t, s)
 	}
+}
+
+// TestStreamersPrefix has a streamer and a store whose tables begin with the same.
+func TestStreamersPrefix(t *testing.T) {
+	_, s := withStreamer(t, tempDB(t, 1), sqlite.WithPrefix("workflow"))
+	require.NoError(t, s.Store(t.Context(), record("run", 1)))
 }
 
 // TestPrefixes has two stores on one database.

@@ -50,8 +50,8 @@ func (t timeouts) ListValid(ctx context.Context, workflowName string, status int
 }
 
 func (t timeouts) list(ctx context.Context, method, where string, args ...any) ([]workflow.TimeoutRecord, error) {
-	list, err := queryAll(ctx, t.store.reader(ctx), t.store.sql(`SELECT id, workflow_name, foreign_id, run_id, status, completed, expire_at, created_at
-		FROM @_timeouts WHERE `+where+` ORDER BY id`), scanTimeout, args...)
+	list, err := readAll(ctx, t.store, `SELECT id, workflow_name, foreign_id, run_id, status, completed, expire_at, created_at
+		FROM @_timeouts WHERE `+where+` ORDER BY id`, scanTimeout, args...)
 	return list, wrap(method, err)
 }
 

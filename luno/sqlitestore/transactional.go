@@ -38,6 +38,7 @@ func Transactional[T any, S workflow.StatusType](store *Store, step func(ctx con
 		panic("memstreamer/luno/sqlitestore: Transactional: the step is nil")
 	}
 	return func(ctx context.Context, r *workflow.Run[T, S]) (S, error) {
+		r.CreatedAt = r.CreatedAt.Local() // without the mark of a call before, of a step that calls twice
 		var staged []func(*sqlite.Tx) error
 		next, err := step(ctx, r, func(f func(*sqlite.Tx) error) {
 			if f == nil {

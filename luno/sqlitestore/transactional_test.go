@@ -346,3 +346,24 @@ func TestWithTx(t *testing.T) {
 		})
 	}
 }
+
+// TestWithTxOfAnother has a store, with a streamer and with none, called in a transaction
+// of another streamer.
+func TestWithTxOfAnother(t *testing.T) {
+	_, own := withStreamer(t, tempDB(t, 1))
+	other, theirs := withStreamer(t, tempDB(t, 1))
+	const refused = "the Tx of WithTx is of another streamer"
+	for _, s := range []*sqlitestore.Store{own, withOutbox(t, tempDB(t, 1)), withOutbox(t, other.DB())} {
+		require.NoError(t, other.InTx(t.Context(), func(tx *sqlite.Tx) error {
+			ctx := sqlitestore.WithTx(t.Context(), tx)
+			assert.ErrorContains(t, s.Store(ctx, record("run", 1)), refused)
+			_, err := s.Lookup(ctx, "run")
+			assert.ErrorContains(t, err, refused)
+			_, err = s.List(ctx, "orders", 0, 0, workflow.OrderTypeAscending)
+			assert.ErrorContains(t, err, refused)
+			return nil
+		}))
+	}
+	_, err := theirs.Lookup(t.Context(), "run")
+	require.ErrorIs(t, err, workflow.ErrRecordNotFound)
+}
