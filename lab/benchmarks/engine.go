@@ -30,6 +30,7 @@ type parts struct {
 	streamer workflow.EventStreamer
 	records  func() workflow.RecordStore // of a workflow
 	options  []workflow.BuildOption
+	step     []workflow.Option // of each
 	close    func() error
 }
 

@@ -40,7 +40,7 @@ func startEngine(b *testing.B, p parts) (e *engine, stop func()) {
 	for i := range e.workflows {
 		builder := workflow.NewBuilder[object, status](fmt.Sprint("workflow ", i))
 		for s := status(1); s < last; s++ {
-			builder.AddStep(s, func(context.Context, *workflow.Run[object, status]) (status, error) { return s + 1, nil }, s+1)
+			builder.AddStep(s, func(context.Context, *workflow.Run[object, status]) (status, error) { return s + 1, nil }, s+1).WithOptions(p.step...)
 		}
 		builder.OnComplete(func(_ context.Context, r *workflow.TypedRecord[object, status]) error {
 			e.mu.Lock()

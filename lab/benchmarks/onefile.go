@@ -57,5 +57,8 @@ func (f OneFile) open() (p parts, streamer *sqlite.Streamer, err error) {
 	if err != nil {
 		return parts{}, nil, errors.Join(err, closeAll())
 	}
-	return parts{luno.Streamer(streamer), func() workflow.RecordStore { return store }, []workflow.BuildOption{outbox}, closeAll}, streamer, nil
+	return parts{
+		streamer: luno.Streamer(streamer), records: func() workflow.RecordStore { return store },
+		options: []workflow.BuildOption{outbox}, close: closeAll,
+	}, streamer, nil
 }
