@@ -1,15 +1,11 @@
 package drivers
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/memstreamer/memstreamer/lab/internal/subprocess"
 	"github.com/memstreamer/memstreamer/sqlite"
 )
 
@@ -25,14 +22,15 @@ var kills = flag.Int("kills", 5, "how often Faults kills its child, if all that 
 
 // Faults kills a process again and again whose streamers are closed and opened, whose
 // engine writes all the time, whose disk is full now and then, and whose consumers
-// come and go while retention drops events. Two consumers are shards. Some of its streamers delay acks, and half of
-// its Sends and Acks are by InTx, beside a row. Its judge checks what the process was told
-// against what it finds later, and what a streamer finds in the end.
+// come and go while retention drops events. Two consumers are shards. Some of its
+// streamers delay acks, and half of its Sends and Acks are by InTx, beside a row. Its
+// judge checks what the process was told against what it finds later, and what a streamer
+// finds in the end.
 func Faults(t *testing.T, d Driver) {
 	file := filepath.Join(t.TempDir(), "test.db")
 	j := newJudge(t)
 	for n := 0; n < *kills || n < 20**kills && j.missing() != ""; n++ {
-		killAfter(t, file, time.Duration(200+rand.IntN(800))*time.Millisecond, j.line)
+		subprocess.Run(t, []string{childFile + "=" + file}, time.Duration(200+rand.IntN(800))*time.Millisecond, j.line)
 	}
 
 	db, err := d.open(d.DSN(file), 1)
@@ -72,32 +70,6 @@ func Faults(t *testing.T, d Driver) {
 	}
 	j.finish()
 	j.beside(db)
-}
-
-// killAfter runs the child, kills it d after its first line, and hands its lines to
-// read.
-func killAfter(t *testing.T, file string, d time.Duration, read func(line string)) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childFile+"="+file)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewReader(out)
-	for first := true; ; first = false {
-		line, err := lines.ReadString('\n')
-		if err == io.EOF { // and what is left is a line cut off by the kill
-			break
-		}
-		require.NoError(t, err)
-		if first {
-			time.AfterFunc(d, func() { _ = cmd.Process.Kill() })
-		}
-		read(line)
-	}
-	var exit *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &exit)
-	require.Equal(t, -1, exit.ExitCode(), "it was not killed")
 }
 
 type consumer struct{ topic, name string }

@@ -1,16 +1,13 @@
 package engine
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -20,6 +17,7 @@ import (
 	"github.com/luno/workflow/adapters/memrolescheduler"
 	"github.com/stretchr/testify/require"
 
+	"github.com/memstreamer/memstreamer/lab/internal/subprocess"
 	"github.com/memstreamer/memstreamer/luno"
 	"github.com/memstreamer/memstreamer/luno/sqlitestore"
 	"github.com/memstreamer/memstreamer/sqlite"
@@ -96,39 +94,16 @@ func TestKill(t *testing.T) {
 // killEngine starts the engine, notes what it has committed, and kills it d after its
 // first line. With 0 it waits for its end.
 func killEngine(t *testing.T, file string, d time.Duration, placed map[int]bool) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), killFile+"="+file)
+	env := []string{killFile + "=" + file}
 	if d == 0 {
-		cmd.Env = append(cmd.Env, killFinish+"=1")
+		env = append(env, killFinish+"=1")
 	}
-	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewReader(out)
-	for first := true; ; first = false {
-		line, err := lines.ReadString('\n')
-		if err == io.EOF { // what is left is a line cut off by the kill
-			break
-		}
-		require.NoError(t, err)
-		if first && d > 0 {
-			time.AfterFunc(d, func() { _ = cmd.Process.Kill() })
-		}
+	subprocess.Run(t, env, d, func(line string) {
 		var n int
 		if _, err := fmt.Sscanf(line, "placed %d\n", &n); err == nil {
 			placed[n] = true
 		}
-	}
-	err = cmd.Wait()
-	require.NoError(t, ctx.Err(), "it is stuck")
-	if d == 0 {
-		require.NoError(t, err)
-	} else {
-		require.EqualError(t, err, "signal: killed")
-	}
+	})
 }
 
 // killed is the engine. It says what it has placed.
