@@ -282,6 +282,40 @@ func TestMark(t *testing.T) {
 	p.settled(t)
 }
 
+// TestMarkOfACallBefore has a step that calls another twice, of which the last stages
+// nothing: only what the last has staged is written.
+func TestMarkOfACallBefore(t *testing.T) {
+	p := open(t, 1)
+	require.NoError(t, p.store.Store(t.Context(), record("run", 1)))
+	r := &run{TypedRecord: workflow.TypedRecord[object, status]{Record: *record("run", 2)}}
+	calls := 0
+	step := sqlitestore.Transactional(p.store, func(ctx context.Context, r *run, stage sqlitestore.Stage) (status, error) {
+		if calls++; calls == 1 {
+			stage(write("first"))
+		}
+		return 2, nil
+	})
+	for range 2 {
+		_, err := step(t.Context(), r)
+		require.NoError(t, err)
+	}
+	require.NoError(t, p.store.Store(t.Context(), &r.Record))
+	require.Empty(t, p.written(t))
+}
+
+// TestStagedRun has a staged function keep the run, which keeps the mark. The engine
+// clears the run after the step, so that nothing stays.
+func TestStagedRun(t *testing.T) {
+	p := open(t, 1)
+	w := p.start(t, nil, func(ctx context.Context, r *run, stage sqlitestore.Stage) (status, error) {
+		stage(func(tx *sqlite.Tx) error { return write(r.ForeignID)(tx) })
+		return 2, nil
+	})
+	p.await(t, trigger(t, w), workflow.RunStateCompleted)
+	require.Equal(t, "order", p.written(t))
+	p.settled(t)
+}
+
 func TestPanics(t *testing.T) {
 	p := open(t, 1)
 	step := func(ctx context.Context, r *run, stage sqlitestore.Stage) (status, error) {
