@@ -17,7 +17,7 @@ var command = rounds.Command{
 	Name:    "shards",
 	About:   "Shards measures luno/workflow whose steps have a ParallelCount of 1, 4 and 16.",
 	Rounds:  5,
-	Round:   80 * time.Second,
+	Round:   time.Minute,
 	Plan:    rounds.Plan(rounds.Peers, columns, peers...),
 	Outputs: []rounds.Output{{File: "lab/benchmarks/RESULTS.md", Section: "shards", Text: text}},
 }
